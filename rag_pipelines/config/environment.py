@@ -1,0 +1,57 @@
+"""The environment variables that this package reads, and nothing else reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where state lives. Paths are absolute; unset URLs mean the embedded default under `home`."""
+
+    home: Path
+    configs: Path
+    database_url: str
+    blobs_url: str
+    qdrant_url: str | None
+    qdrant_api_key: str | None
+    service_url: str | None
+
+    @property
+    def engine_dir(self) -> Path:
+        """Where the embedded vector engine keeps collections."""
+        return self.home / "engine"
+
+    @property
+    def models_dir(self) -> Path:
+        """Where converted embedding models are cached."""
+        return self.home / "models"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own state."""
+        return self.home / "dagster"
+
+
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Read `RAG_*`; nothing is created on disk."""
+    env = os.environ if variables is None else variables
+    home = Path(env.get("RAG_HOME") or ".rag").expanduser().absolute()
+    return Environment(
+        home=home,
+        configs=Path(env.get("RAG_CONFIGS") or "configs").expanduser().absolute(),
+        database_url=env.get("RAG_DATABASE_URL") or f"sqlite:///{home / 'catalog.sqlite'}",
+        blobs_url=env.get("RAG_BLOBS_URL") or (home / "blobs").as_uri(),
+        qdrant_url=env.get("RAG_QDRANT_URL") or None,
+        qdrant_api_key=env.get("RAG_QDRANT_API_KEY") or None,
+        service_url=env.get("RAG_SERVICE_URL") or None,
+    )
+
+
+def read_secret(name: str, variables: Mapping[str, str] | None = None) -> str | None:
+    """The value of a variable that a configuration names; None where it is not set."""
+    env = os.environ if variables is None else variables
+    return env.get(name) or None

@@ -1,0 +1,237 @@
+"""Shapes of the configuration files. Frozen, no unknown keys, secrets only as names of environment variables."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from rag_pipelines.core.types import Classification, Distance
+
+NAME = r"^[a-z][a-z0-9_]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME, description="lower case letters, digits and _")]
+_DURATION = re.compile(r"^(\d+)\s*(s|m|h|d|w)$")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(value: object) -> object:
+    """`90s`, `15m`, `6h`, `2d` or `1w` as a timedelta; anything else is left for pydantic to judge."""
+    if isinstance(value, str):
+        match = _DURATION.match(value.strip())
+        if match is None:
+            raise ValueError("is not a duration; write a number and s, m, h, d or w, such as 15m")
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration, json_schema_input_type=str),
+    PlainSerializer(lambda value: f"{int(value.total_seconds())}s", return_type=str),
+]
+
+
+class Model(BaseModel):
+    """Base of every configuration model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Freshness(Model):
+    """How old the newest successful sync of a source may be before the UI warns and fails."""
+
+    warn_after: Duration | None = None
+    fail_after: Duration
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Freshness:
+        if self.warn_after is not None and self.warn_after >= self.fail_after:
+            raise ValueError("warn_after must be shorter than fail_after")
+        return self
+
+
+class ChunkingRule(Model):
+    """How one kind of document is cut; sizes count the embedding model's own tokens."""
+
+    strategy: Literal["headings", "tokens", "sentences", "hierarchical"] = "headings"
+    max_tokens: int = Field(default=220, ge=16, le=8192, description="largest chunk that is embedded")
+    overlap_tokens: int = Field(default=0, ge=0, description="tokens strategy: shared by neighbours")
+    window_sentences: int = Field(default=5, ge=1, description="sentences strategy: sentences a chunk")
+    stride_sentences: int = Field(default=4, ge=1, description="sentences strategy: step of the window")
+    parent_tokens: int = Field(default=880, ge=32, description="hierarchical: size of the parent section")
+    context_header: bool = Field(
+        default=False, description="embed `title > headings` in front of the chunk's text"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ChunkingRule:
+        if self.overlap_tokens * 2 > self.max_tokens:
+            raise ValueError("overlap_tokens must be at most half of max_tokens")
+        if self.stride_sentences > self.window_sentences:
+            raise ValueError("stride_sentences must not exceed window_sentences, or text is lost")
+        if self.strategy == "hierarchical" and self.parent_tokens < self.max_tokens:
+            raise ValueError("parent_tokens must be at least max_tokens")
+        return self
+
+
+class Chunking(ChunkingRule):
+    """A source's rule, with other rules for some media types (exact, or `text/*`)."""
+
+    by_media_type: dict[str, ChunkingRule] = Field(default_factory=dict)
+
+    def rule_for(self, media_type: str) -> ChunkingRule:
+        """The most specific rule: exact media type, then its family, then the source's own."""
+        for key in (media_type, media_type.split("/", maxsplit=1)[0] + "/*"):
+            if key in self.by_media_type:
+                return self.by_media_type[key]
+        own = self.model_dump(exclude={"by_media_type"})
+        return ChunkingRule.model_validate(own)
+
+
+class ParsingLimits(Model):
+    """What one document may cost before it is quarantined."""
+
+    max_bytes: int = Field(default=64 * 2**20, ge=1, description="size of the file")
+    seconds: float = Field(default=60.0, gt=0, description="wall clock a document")
+    memory_mb: int = Field(default=1536, ge=256, description="address space of a worker above its base")
+    max_text_chars: int = Field(default=50_000_000, ge=1, description="length of the extracted text")
+
+
+class SourceLimits(Model):
+    """Brakes of a source."""
+
+    max_delete_fraction: float = Field(default=0.2, ge=0, le=1)
+    max_delete_floor: int = Field(default=10, ge=0)
+
+
+class SourceConfig(Model):
+    """One file of `configs/sources/`; `params` is checked against the connector's own model."""
+
+    source: Name
+    connector: str
+    params: dict[str, Any]
+    tenant: str = Field(min_length=1)
+    classification: Classification = Classification.INTERNAL
+    acl: tuple[str, ...] = Field(
+        default=(), description="who may read: group:NAME, user:NAME or * for everyone of the tenant"
+    )
+    owner: str | None = Field(default=None, description="e-mail or team shown in the UI")
+    description: str | None = None
+    shards: int = Field(default=16, ge=1, le=64, description="partitions in Dagster; fixed once synced")
+    schedule: str | None = Field(default=None, description="cron expression of the sync")
+    freshness: Freshness | None = None
+    chunking: Chunking = Chunking()
+    parsing: ParsingLimits = ParsingLimits()
+    limits: SourceLimits = SourceLimits()
+
+    @model_validator(mode="after")
+    def _rights(self) -> SourceConfig:
+        for entry in self.acl:
+            if entry != "*" and not re.match(r"^(user|group):\S+$", entry):
+                raise ValueError(f"acl entry {entry!r} is not group:NAME, user:NAME or *")
+        if self.tenant == "*":
+            raise ValueError("tenant must be a name, not *")
+        return self
+
+
+class OpenAIEmbedding(Model):
+    """An OpenAI-compatible embeddings endpoint."""
+
+    base_url: str = Field(description="up to and with /v1")
+    api_key_env: str | None = Field(
+        default=None, pattern=r"^[A-Z][A-Z0-9_]*$", description="NAME of the variable holding the key"
+    )
+    dimension: int = Field(ge=1, le=65536)
+    max_tokens: int = Field(default=8191, ge=16)
+    batch_size: int = Field(default=64, ge=1, le=2048)
+    timeout_seconds: float = Field(default=30.0, gt=0)
+    max_attempts: int = Field(default=6, ge=1)
+
+
+class EmbeddingConfig(Model):
+    """The dense model of an index; changing it builds a new collection.
+
+    `model` is `bundled:all-MiniLM-L6-v2`, a sentence-transformers name or path, or, with
+    `provider: openai`, the name the endpoint knows it by.
+    """
+
+    model: str = "bundled:all-MiniLM-L6-v2"
+    provider: Literal["local", "openai"] = "local"
+    backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    batch_tokens: int = Field(default=3000, ge=64, description="padded tokens a batch")
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    distance: Distance = Distance.COSINE
+    openai: OpenAIEmbedding | None = None
+
+    @model_validator(mode="after")
+    def _provider(self) -> EmbeddingConfig:
+        if (self.provider == "openai") != (self.openai is not None):
+            raise ValueError("provider: openai and the openai: section go together")
+        return self
+
+
+class SparseConfig(Model):
+    """BM25 term vectors."""
+
+    analyzer: Literal["english", "german", "spanish", "french", "italian", "dutch", "portuguese", "none"] = (
+        "english"
+    )
+    k1: float = Field(default=1.2, ge=0)
+    b: float = Field(default=0.75, ge=0, le=1)
+
+
+class RetrievalConfig(Model):
+    """How candidates are found and fused."""
+
+    mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
+    fusion: Literal["dbsf", "rrf"] = "dbsf"
+    rrf_k: int = Field(default=60, ge=1)
+    candidates: int = Field(default=100, ge=1, le=10_000)
+
+
+class IndexConfig(Model):
+    """One file of `configs/indexes/`."""
+
+    index: Name
+    sources: tuple[str, ...] = ("*",)
+    description: str | None = None
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    sparse: SparseConfig | None = SparseConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    filter_fields: tuple[str, ...] = Field(
+        default=(), description="metadata keys that queries may filter on; each gets a payload index"
+    )
+    publish: Literal["auto", "manual"] = "auto"
+    retain_versions: int = Field(default=3, ge=1)
+    gates: tuple[str, ...] = Field(default=(), max_length=0, description="release gates; none exist yet")
+
+    def covers(self, source: str) -> bool:
+        """Whether the index reads this source."""
+        return "*" in self.sources or source in self.sources
+
+
+class PrincipalConfig(Model):
+    """Who asks, until callers authenticate."""
+
+    subject: str = "local"
+    tenant: str
+    groups: tuple[str, ...] = ()
+    clearance: Classification = Classification.INTERNAL
+
+
+class ServiceConfig(Model):
+    """`configs/service.yaml`. Without authentication only loopback addresses are accepted."""
+
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    port: int = Field(default=8600, ge=1, le=65535)
+    dagster_port: int = Field(default=3000, ge=1, le=65535)
+    principal: PrincipalConfig
+    default_index: str | None = None
+    max_request_bytes: int = Field(default=65536, ge=256)
+    max_query_chars: int = Field(default=4000, ge=1)
+    max_k: int = Field(default=100, ge=1, le=1000)
+    poll_seconds: float = Field(default=0.5, gt=0, le=60, description="how often a new version is looked for")
