@@ -19,6 +19,7 @@ class Environment:
     qdrant_url: str | None
     qdrant_api_key: str | None
     service_url: str | None
+    dagster_home: Path
 
     @property
     def engine_dir(self) -> Path:
@@ -30,14 +31,9 @@ class Environment:
         """Where converted embedding models are cached."""
         return self.home / "models"
 
-    @property
-    def dagster_home(self) -> Path:
-        """Dagster's own state."""
-        return self.home / "dagster"
-
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read `RAG_*`; nothing is created on disk."""
+    """Read `RAG_*` and `DAGSTER_HOME`; nothing is created on disk."""
     env = os.environ if variables is None else variables
     home = Path(env.get("RAG_HOME") or ".rag").expanduser().absolute()
     return Environment(
@@ -48,6 +44,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         qdrant_url=env.get("RAG_QDRANT_URL") or None,
         qdrant_api_key=env.get("RAG_QDRANT_API_KEY") or None,
         service_url=env.get("RAG_SERVICE_URL") or None,
+        dagster_home=Path(env.get("DAGSTER_HOME") or home / "dagster").expanduser().absolute(),
     )
 
 

@@ -72,3 +72,7 @@ class ApprovalRequired(RagPipelinesError):
 
 class NotPublished(RagPipelinesError):
     """The index has no published version yet, or not the one asked for."""
+
+
+class NotFound(RagPipelinesError):
+    """There is no such version or document, or not for this principal."""

@@ -1,0 +1,1 @@
+"""Who may read what: the one place where rights become an engine filter."""

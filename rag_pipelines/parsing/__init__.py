@@ -1,0 +1,1 @@
+"""Bytes to ParsedDocument, by media type, inside the sandbox."""

@@ -1,0 +1,1 @@
+"""Query -> candidates -> fusion -> cited passages; one path for the service, the CLI and evaluation."""

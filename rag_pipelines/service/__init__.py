@@ -1,0 +1,1 @@
+"""The query service: FastAPI over `retrieval`; it imports neither Dagster nor parsers."""

@@ -1,0 +1,201 @@
+"""Rows of chunks, their vectors, and how far each document got in each index."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
+from rag_pipelines.catalog.tables import chunks, documents, embeddings, index_documents, quarantine
+from rag_pipelines.core.types import Chunk
+
+DOCUMENT_COLUMNS = tuple(documents.c)
+
+
+def chunk_due(
+    catalog: Catalog, index: str, source: str, shards: Collection[int], fingerprints: Mapping[str, str]
+) -> list[Row]:
+    """Parsed documents whose chunks are not of their present text and rule, and gone ones that still have any.
+
+    `fingerprints` maps each media type of the source to the chunker's present fingerprint.
+    """
+    doc, own = documents.c, index_documents.c
+    expected: sa.ColumnElement[str] = sa.literal("")
+    if fingerprints:
+        expected = sa.case(
+            *((doc.media_type == kind, value) for kind, value in fingerprints.items()), else_=""
+        )
+    refused = (
+        sa.select(quarantine.c.doc_id)
+        .where(
+            quarantine.c.doc_id == doc.doc_id,
+            quarantine.c.stage == "chunk",
+            quarantine.c.index_name == index,
+            quarantine.c.input == doc.parsed_hash + " " + expected,
+        )
+        .exists()
+    )
+    stale = sa.and_(
+        doc.live,
+        doc.parsed_hash.is_not(None),
+        sa.or_(own.chunked_from.is_distinct_from(doc.parsed_hash), own.chunk_fp.is_distinct_from(expected)),
+        ~refused,
+    )
+    leftover = sa.and_(~doc.live, own.chunk_count > 0)
+    joined = documents.outerjoin(index_documents, sa.and_(own.doc_id == doc.doc_id, own.index_name == index))
+    statement = (
+        sa.select(*DOCUMENT_COLUMNS)
+        .select_from(joined)
+        .where(doc.source == source, doc.shard.in_(shards), sa.or_(stale, leftover))
+        .order_by(doc.uri)
+    )
+    with reading(catalog.engine) as tx:
+        return rows_of(tx.execute(statement))
+
+
+def media_types(catalog: Catalog, source: str) -> list[str]:
+    """The distinct media types among the source's parsed documents."""
+    with reading(catalog.engine) as tx:
+        rows = tx.execute(
+            sa.select(documents.c.media_type)
+            .where(documents.c.source == source, documents.c.media_type.is_not(None))
+            .distinct()
+        )
+        return [str(row[0]) for row in rows]
+
+
+def replace_chunks(
+    tx: Transaction,
+    index: str,
+    doc: Row,
+    new: Sequence[Chunk],
+    chunked_from: str | None,
+    chunk_fp: str | None,
+) -> tuple[int, int]:
+    """Make these the document's chunks; returns how many chunk ids came and how many went."""
+    old = {
+        row[0]
+        for row in tx.execute(
+            sa.select(chunks.c.chunk_id).where(chunks.c.index_name == index, chunks.c.doc_id == doc["doc_id"])
+        )
+    }
+    tx.execute(sa.delete(chunks).where(chunks.c.index_name == index, chunks.c.doc_id == doc["doc_id"]))
+    rows = [_chunk_row(index, doc, chunk) for chunk in new]
+    for batch in batches(rows):
+        tx.execute(sa.insert(chunks), list(batch))
+    upsert(
+        tx,
+        index_documents,
+        [
+            {
+                "index_name": index,
+                "doc_id": doc["doc_id"],
+                "source": doc["source"],
+                "shard": doc["shard"],
+                "chunked_from": chunked_from,
+                "chunk_fp": chunk_fp,
+                "chunk_count": len(new),
+            }
+        ],
+    )
+    current = {chunk.chunk_id for chunk in new}
+    return len(current - old), len(old - current)
+
+
+def chunks_of(tx: Transaction, index: str, doc_ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The chunk rows of the documents, in order."""
+    found: dict[str, list[Row]] = {doc_id: [] for doc_id in doc_ids}
+    for batch in batches(doc_ids):
+        in_order = (
+            sa.select(chunks)
+            .where(chunks.c.index_name == index, chunks.c.doc_id.in_(batch))
+            .order_by(chunks.c.doc_id, chunks.c.ordinal)
+        )
+        for row in rows_of(tx.execute(in_order)):
+            found[row["doc_id"]].append(row)
+    return found
+
+
+def embedding_due(
+    catalog: Catalog, index: str, source: str, shards: Collection[int], model_fp: str
+) -> list[tuple[str, int]]:
+    """(embed_hash, tokens) of the distinct chunk texts without a vector of this model."""
+    own, vec = chunks.c, embeddings.c
+    missing = ~(
+        sa.select(vec.embed_hash).where(vec.embed_hash == own.embed_hash, vec.model_fp == model_fp).exists()
+    )
+    statement = (
+        sa.select(own.embed_hash, sa.func.max(own.tokens))
+        .where(own.index_name == index, own.source == source, own.shard.in_(shards), missing)
+        .group_by(own.embed_hash)
+    )
+    with reading(catalog.engine) as tx:
+        return [(row[0], row[1]) for row in tx.execute(statement)]
+
+
+def embed_texts(tx: Transaction, index: str, embed_hashes: Sequence[str]) -> dict[str, str]:
+    """What to embed for each hash: header, a newline and text, as the chunker hashed it."""
+    found: dict[str, str] = {}
+    for batch in batches(embed_hashes):
+        for row in tx.execute(
+            sa.select(chunks.c.embed_hash, chunks.c.header, chunks.c.text).where(
+                chunks.c.index_name == index, chunks.c.embed_hash.in_(batch)
+            )
+        ):
+            found[row[0]] = f"{row[1]}\n{row[2]}" if row[1] else row[2]
+    return found
+
+
+def save_embeddings(tx: Transaction, model_fp: str, vectors: Mapping[str, bytes]) -> None:
+    """Store float16 vectors; one that is already there stays."""
+    rows = [{"embed_hash": name, "model_fp": model_fp, "vector": vector} for name, vector in vectors.items()]
+    upsert(tx, embeddings, rows, update=())
+
+
+def load_embeddings(tx: Transaction, model_fp: str, embed_hashes: Collection[str]) -> dict[str, bytes]:
+    """The stored vectors of these texts; missing ones are not in the answer."""
+    found: dict[str, bytes] = {}
+    for batch in batches(sorted(set(embed_hashes))):
+        for row in tx.execute(
+            sa.select(embeddings.c.embed_hash, embeddings.c.vector).where(
+                embeddings.c.model_fp == model_fp, embeddings.c.embed_hash.in_(batch)
+            )
+        ):
+            found[row[0]] = row[1]
+    return found
+
+
+def sample_chunk_texts(catalog: Catalog, index: str, limit: int) -> Iterator[str]:
+    """Up to `limit` chunk texts spread by id, which is a hash, for corpus statistics."""
+    with reading(catalog.engine) as tx:
+        for row in tx.execute(
+            sa.select(chunks.c.header, chunks.c.text)
+            .where(chunks.c.index_name == index)
+            .order_by(chunks.c.chunk_id)
+            .limit(limit)
+        ):
+            yield f"{row[0]}\n{row[1]}" if row[0] else row[1]
+
+
+def _chunk_row(index: str, doc: Row, chunk: Chunk) -> dict[str, Any]:
+    return {
+        "index_name": index,
+        "chunk_id": chunk.chunk_id,
+        "doc_id": chunk.doc_id,
+        "source": doc["source"],
+        "shard": doc["shard"],
+        "ordinal": chunk.ordinal,
+        "text": chunk.text,
+        "start": chunk.start,
+        "end": chunk.end,
+        "text_hash": chunk.text_hash,
+        "embed_hash": chunk.embed_hash,
+        "tokens": chunk.tokens,
+        "page": chunk.page,
+        "heading_path": list(chunk.heading_path),
+        "header": chunk.header,
+        "parent_start": chunk.parent_start,
+        "parent_end": chunk.parent_end,
+    }

@@ -1,0 +1,211 @@
+"""Rows of sources, documents, exclusions and quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, rows_of, upsert
+from rag_pipelines.catalog.tables import documents, exclusions, quarantine, sources
+from rag_pipelines.core.types import Access, Classification
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDocument:
+    """What a listing is compared with."""
+
+    doc_id: str
+    live: bool
+    version: str
+    row_hash: str
+    access: Access
+
+
+def access_of(row: Row) -> Access:
+    """The rights of a document row."""
+    return Access(row["tenant"], Classification(row["classification"]), tuple(row["acl"]))
+
+
+def register_source(tx: Transaction, source: str, shards: int) -> int:
+    """Remember the source and return its number of shards, which is fixed once the source is known."""
+    upsert(tx, sources, [{"source": source, "shards": shards}], update=())
+    return int(tx.execute(sa.select(sources.c.shards).where(sources.c.source == source)).scalar_one())
+
+
+def source_row(catalog: Catalog, source: str) -> Row | None:
+    """The row of a source, or None before its first sync."""
+    with reading(catalog.engine) as tx:
+        found = rows_of(tx.execute(sa.select(sources).where(sources.c.source == source)))
+    return found[0] if found else None
+
+
+def update_source(tx: Transaction, source: str, **values: Any) -> None:
+    """Set columns of a source's row."""
+    tx.execute(sa.update(sources).where(sources.c.source == source).values(**values))
+
+
+def known_documents(tx: Transaction, doc_ids: Collection[str]) -> dict[str, KnownDocument]:
+    """The rows of these documents, live or gone, by id."""
+    columns = documents.c
+    rows = rows_of(
+        tx.execute(
+            sa.select(
+                columns.doc_id,
+                columns.live,
+                columns.version,
+                columns.row_hash,
+                columns.tenant,
+                columns.classification,
+                columns.acl,
+            ).where(columns.doc_id.in_(doc_ids))
+        )
+    )
+    return {
+        row["doc_id"]: KnownDocument(
+            row["doc_id"], row["live"], row["version"], row["row_hash"], access_of(row)
+        )
+        for row in rows
+    }
+
+
+def save_listed(tx: Transaction, rows: Sequence[Row]) -> None:
+    """Insert or update rows as a listing gives them; what later stages recorded stays."""
+    upsert(tx, documents, rows)
+
+
+def live_documents(tx: Transaction, source: str) -> Iterator[tuple[str, str, str]]:
+    """(doc_id, uri, version) of every live document of the source."""
+    for row in tx.execute(
+        sa.select(documents.c.doc_id, documents.c.uri, documents.c.version).where(
+            documents.c.source == source, documents.c.live
+        )
+    ):
+        yield row[0], row[1], row[2]
+
+
+def mark_gone(tx: Transaction, doc_ids: Sequence[str]) -> None:
+    """A complete listing no longer has these; later stages take them out of the next version."""
+    for batch in batches(doc_ids):
+        tx.execute(
+            sa.update(documents).where(documents.c.doc_id.in_(batch)).values(live=False, seen_at=now())
+        )
+        tx.execute(sa.delete(quarantine).where(quarantine.c.doc_id.in_(batch)))
+
+
+def replace_exclusions(tx: Transaction, source: str, current: Mapping[str, str]) -> None:
+    """Make the source's exclusions these (uri -> reason), writing only what changed."""
+    known = {
+        row.uri: row.reason
+        for row in tx.execute(
+            sa.select(exclusions.c.uri, exclusions.c.reason).where(exclusions.c.source == source)
+        )
+    }
+    for batch in batches([uri for uri in known if uri not in current]):
+        tx.execute(sa.delete(exclusions).where(exclusions.c.source == source, exclusions.c.uri.in_(batch)))
+    changed = [
+        {"source": source, "uri": uri, "reason": reason, "since": now()}
+        for uri, reason in current.items()
+        if known.get(uri) != reason
+    ]
+    upsert(tx, exclusions, changed)
+
+
+def parse_kinds(tx: Transaction, source: str) -> list[str]:
+    """The distinct kinds (suffix, declared media type) among the source's live documents."""
+    rows = tx.execute(
+        sa.select(documents.c.kind).where(documents.c.source == source, documents.c.live).distinct()
+    )
+    return [str(row[0] or "") for row in rows]
+
+
+def parse_due(
+    catalog: Catalog,
+    source: str,
+    shards: Collection[int],
+    fingerprints: Mapping[str, str],
+    limits: str,
+) -> list[Row]:
+    """Live documents whose parsed text is not of their current version and of the current parser.
+
+    `fingerprints` maps each kind to the parser's present fingerprint, `limits` is the fingerprint of the
+    source's parsing limits. A document quarantined with the same version, parser and limits is not due
+    again: it is retried once one of them changes. Rows carry the wanted fingerprint as `wanted_fp`.
+    """
+    columns = documents.c
+    expected: sa.ColumnElement[str] = sa.literal("")
+    if fingerprints:
+        expected = sa.case(
+            *((sa.func.coalesce(columns.kind, "") == kind, value) for kind, value in fingerprints.items()),
+            else_="",
+        )
+    refused = (
+        sa.select(quarantine.c.doc_id)
+        .where(
+            quarantine.c.doc_id == columns.doc_id,
+            quarantine.c.stage.in_(("fetch", "parse")),
+            quarantine.c.input == columns.version + " " + expected + " " + limits,
+        )
+        .exists()
+    )
+    due = sa.or_(
+        columns.raw_version.is_distinct_from(columns.version), columns.parse_fp.is_distinct_from(expected)
+    )
+    statement = (
+        sa.select(*columns, expected.label("wanted_fp"))
+        .where(columns.source == source, columns.shard.in_(shards), columns.live, due, ~refused)
+        .order_by(columns.uri)
+    )
+    with reading(catalog.engine) as tx:
+        return rows_of(tx.execute(statement))
+
+
+def parsed_before(tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+    """For (raw_hash, parse_fp): a document row that was parsed from the same bytes by the same parser."""
+    wanted = set(keys)
+    found: dict[tuple[str, str], Row] = {}
+    for batch in batches(sorted({raw for raw, _ in wanted})):
+        same_bytes = sa.select(documents).where(
+            documents.c.raw_hash.in_(batch), documents.c.parsed_hash.is_not(None)
+        )
+        for row in rows_of(tx.execute(same_bytes)):
+            key = (row["raw_hash"], row["parse_fp"])
+            if key in wanted:
+                found[key] = row
+    return found
+
+
+def save_parsed(tx: Transaction, rows: Sequence[Row]) -> None:
+    """Record the parse results; rows carry `doc_id` and every column to set. Lifts the quarantine."""
+    for row in rows:
+        values = {name: value for name, value in row.items() if name != "doc_id"}
+        tx.execute(sa.update(documents).where(documents.c.doc_id == row["doc_id"]).values(**values))
+    lift_quarantine(tx, [row["doc_id"] for row in rows], ("fetch", "parse"))
+
+
+def save_quarantined(tx: Transaction, rows: Sequence[Row]) -> None:
+    """Record documents that a stage refused; `since` keeps the first time for the same stage."""
+    upsert(tx, quarantine, rows, update=("reason", "input", "source", "shard", "uri"))
+
+
+def lift_quarantine(
+    tx: Transaction, doc_ids: Sequence[str], stages: Sequence[str], index_name: str = ""
+) -> None:
+    """The documents passed these stages."""
+    for batch in batches(doc_ids):
+        tx.execute(
+            sa.delete(quarantine).where(
+                quarantine.c.doc_id.in_(batch),
+                quarantine.c.stage.in_(stages),
+                quarantine.c.index_name == index_name,
+            )
+        )
+
+
+def document_row(catalog: Catalog, doc_id: str) -> Row | None:
+    """One document, live or gone."""
+    with reading(catalog.engine) as tx:
+        found = rows_of(tx.execute(sa.select(documents).where(documents.c.doc_id == doc_id)))
+    return found[0] if found else None

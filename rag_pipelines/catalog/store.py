@@ -1,0 +1,248 @@
+"""Opens the catalog, brings its schema up to date, and hands out transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rag_pipelines.core.errors import CatalogError
+
+HEAD = "0001"
+"""The newest revision in `migrations/`; a test holds it against alembic's own answer."""
+
+Transaction = sa.Connection
+Row = Mapping[str, Any]
+BATCH = 500
+
+
+def now() -> str:
+    """The present moment as stored."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+class Catalog:
+    """A database with the current schema; safe to use from several threads and processes."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @property
+    def url(self) -> str:
+        """For people: without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """One transaction: all of the block is committed, or nothing."""
+        with self.engine.begin() as tx:
+            yield tx
+
+    @contextlib.contextmanager
+    def exclusive(self, name: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Hold a lock that one process at a time gets; `on_wait(holder)` is called once before waiting.
+
+        The operating system or the server releases it when the holder dies.
+        """
+        lock = _locked_file if self.dialect == "sqlite" else _locked_session
+        with lock(self.engine, name, on_wait):
+            yield
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self.engine.dispose()
+
+
+def open_catalog(url: str) -> Catalog:
+    """Open the catalog, creating or upgrading its schema.
+
+    Raises CatalogError where the database cannot be reached or was written by a newer program.
+    """
+    engine = create_engine(url)
+    shown = engine.url.render_as_string(hide_password=True)
+    try:
+        found = _revision(engine)
+        if found != HEAD:
+            _upgrade(engine, found)
+    except sa.exc.OperationalError as error:
+        engine.dispose()
+        raise CatalogError(
+            f"the catalog at {shown} cannot be opened: {_first_line(error)}; check RAG_DATABASE_URL, that the "
+            "server runs, that the folder is writable and that the disk is not full"
+        ) from error
+    except Exception:
+        engine.dispose()
+        raise
+    return Catalog(engine)
+
+
+def create_engine(url: str) -> sa.Engine:
+    """An engine for SQLite (WAL, foreign waits of 60 s) or Postgres. Raises CatalogError for other URLs."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise CatalogError(
+            "RAG_DATABASE_URL is not a database URL; write sqlite:////absolute/path or postgresql://..."
+        ) from error
+    if parsed.drivername in ("postgresql", "postgres"):
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    if backend != "sqlite":
+        raise CatalogError(f"the catalog runs on SQLite or Postgres, not on {backend}")
+    if parsed.database and parsed.database != ":memory:":
+        _make_folder(Path(parsed.database).parent)
+    engine = sa.create_engine(parsed, connect_args={"timeout": 60})
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def upsert(
+    tx: Transaction,
+    table: sa.Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    update: Iterable[str] | None = None,
+) -> None:
+    """Insert the rows; where the primary key exists, overwrite `update` (default: every other column given)."""
+    if not rows:
+        return
+    insert: Any = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    keys = [column.name for column in table.primary_key.columns]
+    changed = list(update) if update is not None else [name for name in rows[0] if name not in keys]
+    statement = insert(table)
+    if changed:
+        statement = statement.on_conflict_do_update(
+            index_elements=keys, set_={name: statement.excluded[name] for name in changed}
+        )
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    for batch in batches(rows):
+        tx.execute(statement, list(batch))
+
+
+def rows_of(result: sa.Result[Any]) -> list[Row]:
+    """Every row of a result as a mapping from column name to value."""
+    return [cast("Row", row) for row in result.mappings()]
+
+
+def batches(rows: Sequence[Any], size: int = BATCH) -> Iterator[Sequence[Any]]:
+    """Slices short enough for one statement's parameters on both databases."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+@contextlib.contextmanager
+def _locked_file(engine: sa.Engine, name: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+    if not engine.url.database or engine.url.database == ":memory:":
+        yield
+        return
+    path = Path(f"{engine.url.database}.{name}.lock")
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait(path.read_text(encoding="utf-8").strip() or "unknown")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} since {now()}")
+        file.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _locked_session(engine: sa.Engine, name: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+    key = zlib.crc32(name.encode())
+    with engine.connect() as connection:
+        session = connection.execution_options(isolation_level="AUTOCOMMIT")
+        free = session.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar()
+        if not free:
+            on_wait("another database session")
+            session.execute(sa.select(sa.func.pg_advisory_lock(key)))
+        try:
+            yield
+        finally:
+            session.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CatalogError(
+            f"the folder {folder} cannot be created: {error.strerror}; set RAG_HOME to a folder you can write to"
+        ) from error
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A read that later writes must not lose its snapshot to another writer: take the write lock at once.
+    mode = connection.get_execution_options().get("sqlite_begin", "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(str(mode))
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with reading(engine) as tx:
+        if not sa.inspect(tx).has_table("alembic_version"):
+            return None
+        return tx.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+@contextlib.contextmanager
+def reading(engine: sa.Engine) -> Iterator[Transaction]:
+    """A transaction that only reads and does not wait for a writer."""
+    with engine.connect() as connection, _deferred(connection) as tx:
+        yield tx
+
+
+@contextlib.contextmanager
+def _deferred(connection: sa.Connection) -> Iterator[Transaction]:
+    tx = connection.execution_options(sqlite_begin="BEGIN DEFERRED")
+    with tx.begin():
+        yield tx
+
+
+def _upgrade(engine: sa.Engine, found: str | None) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise CatalogError(
+            f"the catalog at {engine.url.render_as_string(hide_password=True)} has schema {found}, which this "
+            "version does not know; install the newer rag-pipelines that wrote it"
+        )
+    with engine.begin() as tx:
+        if tx.dialect.name == "postgresql":
+            tx.execute(sa.text("SELECT pg_advisory_xact_lock(7204117)"))
+        config.attributes["connection"] = tx
+        command.upgrade(config, "head")
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__

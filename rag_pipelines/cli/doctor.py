@@ -1,0 +1,168 @@
+"""Checks this machine and what the configuration names; every problem comes with what to do."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from rag_pipelines.config.environment import Environment
+from rag_pipelines.config.load import Configuration
+from rag_pipelines.config.models import IndexConfig
+from rag_pipelines.core.errors import RagPipelinesError
+from rag_pipelines.pipeline.workspace import Workspace, open_workspace
+
+NEEDED_BYTES = 500 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: `level` is ok, warning or failed."""
+
+    name: str
+    level: str
+    detail: str
+    advice: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """For scripts."""
+        return asdict(self)
+
+
+def examine(environment: Environment) -> list[Finding]:
+    """Run every check; one that fails does not stop the others."""
+    found = [_python(), *check_home(environment)]
+    try:
+        workspace = open_workspace(environment)
+    except RagPipelinesError as error:
+        return [
+            *found,
+            Finding("configuration", "failed", str(error), "correct the file and run doctor again"),
+        ]
+    with workspace:
+        configuration = workspace.configuration
+        found.append(
+            Finding(
+                "configuration",
+                "ok",
+                f"{len(configuration.sources)} sources, {len(configuration.indexes)} indexes",
+            )
+        )
+        found.append(_try("database", lambda: workspace.catalog.url, "check RAG_DATABASE_URL"))
+        found.append(_try("blobs", workspace.blobs.check, "check RAG_BLOBS_URL and its credentials"))
+        found.append(_try("engine", workspace.engine.check, "check RAG_QDRANT_URL or RAG_HOME"))
+        for name, index in configuration.indexes.items():
+            advice = "check embedding.model, or use bundled:all-MiniLM-L6-v2"
+            found.append(_try(f"model of {name}", partial(_describe, workspace, index), advice))
+        for name, source in configuration.sources.items():
+            found.append(_source(workspace, name, source.connector))
+    found += list(_programs())
+    found += list(check_ports(configuration))
+    return found
+
+
+def check_home(environment: Environment) -> Iterator[Finding]:
+    """Whether state can be written and there is room for it."""
+    home = environment.home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / ".write-check"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        yield Finding(
+            "state folder",
+            "failed",
+            f"{home} cannot be written: {error.strerror}",
+            "set RAG_HOME to a folder you can write to",
+        )
+        return
+    yield Finding("state folder", "ok", str(home))
+    free = shutil.disk_usage(home).free
+    enough = free >= NEEDED_BYTES
+    yield Finding(
+        "disk",
+        "ok" if enough else "failed",
+        f"{free / 2**30:.1f} GiB free at {home}",
+        "" if enough else "free at least 500 MiB, or set RAG_HOME to another disk",
+    )
+
+
+def check_ports(configuration: Configuration) -> Iterator[Finding]:
+    """Whether the ports of `up` are free."""
+    service = configuration.service
+    for name, port, field in (
+        ("query service port", service.port, "port"),
+        ("Dagster port", service.dagster_port, "dagster_port"),
+    ):
+        if port_is_free(service.host, port):
+            yield Finding(name, "ok", f"{port} is free")
+        else:
+            yield Finding(
+                name,
+                "warning",
+                f"{port} is in use",
+                f"stop what listens there (perhaps another `up`), or set {field} in configs/service.yaml",
+            )
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    ok = sys.version_info >= (3, 11)
+    return Finding(
+        "Python",
+        "ok" if ok else "failed",
+        f"{version} at {sys.executable}",
+        "" if ok else "use Python 3.11 or newer",
+    )
+
+
+def _describe(workspace: Workspace, index: IndexConfig) -> str:
+    return workspace.embedder(index).description
+
+
+def _try(name: str, check: Callable[[], str], advice: str) -> Finding:
+    try:
+        return Finding(name, "ok", check())
+    except (RagPipelinesError, OSError) as error:
+        return Finding(name, "failed", str(error), advice)
+
+
+def _source(workspace: Workspace, name: str, connector: str) -> Finding:
+    try:
+        with workspace.opened_source(name) as source:
+            source.probe()
+    except RagPipelinesError as error:
+        return Finding(f"source {name}", "failed", str(error), f"check params in the YAML of {name}")
+    return Finding(f"source {name}", "ok", f"{connector}, reachable")
+
+
+def _programs() -> Iterator[Finding]:
+    from rag_pipelines.parsing.programs import find, missing_programs
+
+    missing = missing_programs()
+    for program, purpose in missing.items():
+        yield Finding(
+            program,
+            "warning",
+            f"not installed; {purpose}",
+            f"install {program} if you have such documents; they are quarantined until then",
+        )
+    if not missing:
+        yield Finding("parser programs", "ok", f"git at {find('git') or Path('git')}")

@@ -1,0 +1,202 @@
+"""Commands that look and change nothing: status, sources, versions, quarantine, config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rag_pipelines.catalog import documents as document_rows
+from rag_pipelines.catalog import reports, versions
+from rag_pipelines.cli.output import failures, out, print_json, print_table
+from rag_pipelines.pipeline.workspace import Workspace, open_workspace
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Index = Annotated[str | None, typer.Option("--index", help="Name of the index; by default the only one.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(help="What is live, how fresh each source is, and what was refused.")(status)
+    app.command(help="The configured sources and what is known of each.")(sources)
+    app.command("versions", help="The versions of an index, newest first.")(list_versions)
+    app.command(help="Documents that could not be read, with the reason.")(quarantine)
+    app.command(help="Check the configuration; with --schemas, write JSON Schemas for editors.")(config)
+
+
+def status(as_json: Json = False) -> None:
+    """Live versions, source totals and problems."""
+    with failures(as_json), open_workspace() as workspace:
+        indexes = [_index_status(workspace, name) for name in workspace.configuration.indexes]
+        found = [_source_status(workspace, name) for name in workspace.configuration.sources]
+        if as_json:
+            print_json({"indexes": indexes, "sources": found})
+            return
+        print_table(
+            "Indexes",
+            ("index", "live version", "published", "documents", "chunks", "waiting"),
+            [
+                (i["index"], i["version"], i["published_at"], i["documents"], i["chunks"], i["candidate"])
+                for i in indexes
+            ],
+            "no index is configured; add a file to configs/indexes/",
+        )
+        _print_sources(found)
+
+
+def sources(as_json: Json = False) -> None:
+    """The configured sources."""
+    with failures(as_json), open_workspace() as workspace:
+        found = [_source_status(workspace, name) for name in workspace.configuration.sources]
+        if as_json:
+            print_json({"sources": found})
+        else:
+            _print_sources(found)
+
+
+def list_versions(index: Index = None, as_json: Json = False) -> None:
+    """The versions of an index."""
+    with failures(as_json), open_workspace() as workspace:
+        name = workspace.configuration.index_named(index).index
+        live = versions.pointer(workspace.catalog, name)
+        rows = versions.versions_of(workspace.catalog, name)
+        shown = [
+            {
+                "number": row["number"],
+                "status": row["status"],
+                "live": live is not None and live.version == row["number"],
+                "parent": row["parent"],
+                "collection": row["collection"],
+                "fingerprint": row["fingerprint"],
+                "created_at": row["created_at"],
+                "published_at": row["published_at"],
+                **{key: row["stats"].get(key) for key in ("documents", "chunks")},
+            }
+            for row in rows
+        ]
+        if as_json:
+            print_json({"index": name, "version": live.version if live else None, "versions": shown})
+            return
+        print_table(
+            f"Versions of {name}",
+            ("version", "status", "documents", "chunks", "created", "published"),
+            [
+                (
+                    f"{row['number']} (live)" if row["live"] else row["number"],
+                    row["status"],
+                    row["documents"],
+                    row["chunks"],
+                    row["created_at"],
+                    row["published_at"],
+                )
+                for row in shown
+            ],
+            f"index {name} has no version yet; run `rag-pipelines sync`",
+        )
+
+
+def quarantine(
+    source: Annotated[str | None, typer.Argument(help="Only this source.")] = None, as_json: Json = False
+) -> None:
+    """Documents that could not be read."""
+    with failures(as_json), open_workspace() as workspace:
+        if source is not None:
+            workspace.configuration.source_named(source)
+        rows = reports.quarantined(workspace.catalog, source)
+        items = [{key: row[key] for key in ("uri", "source", "reason", "stage", "since")} for row in rows]
+        if as_json:
+            print_json({"items": items})
+            return
+        print_table(
+            "Quarantine",
+            ("source", "uri", "stage", "reason", "since"),
+            [(i["source"], i["uri"], i["stage"], i["reason"], i["since"]) for i in items],
+            "nothing is quarantined",
+        )
+
+
+def config(
+    schemas: Annotated[
+        Path | None, typer.Option("--schemas", help="Write JSON Schemas into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the configuration."""
+    with failures(as_json), open_workspace() as workspace:
+        configuration = workspace.configuration
+        written: list[Path] = []
+        if schemas is not None:
+            from rag_pipelines.config.schema import write_schemas
+            from rag_pipelines.sources import CONNECTORS
+
+            written = write_schemas(schemas, {name: item.params for name, item in CONNECTORS.items()})
+        if as_json:
+            print_json(
+                {
+                    "sources": list(configuration.sources),
+                    "indexes": list(configuration.indexes),
+                    "schemas": [str(path) for path in written],
+                }
+            )
+            return
+        out.print(
+            f"{len(configuration.sources)} sources and {len(configuration.indexes)} indexes are valid",
+            highlight=False,
+        )
+        for path in written:
+            out.print(f"wrote {path}", highlight=False)
+
+
+def _index_status(workspace: Workspace, name: str) -> dict[str, Any]:
+    live = versions.pointer(workspace.catalog, name)
+    rows = versions.versions_of(workspace.catalog, name)
+    row = next((r for r in rows if live is not None and r["number"] == live.version), None)
+    waiting = next((r for r in rows if r["status"] in ("staging", "staged")), None)
+    return {
+        "index": name,
+        "version": live.version if live else None,
+        "published_at": row["published_at"] if row else None,
+        "documents": row["stats"].get("documents") if row else None,
+        "chunks": row["stats"].get("chunks") if row else None,
+        "candidate": waiting["number"] if waiting else None,
+    }
+
+
+def _source_status(workspace: Workspace, name: str) -> dict[str, Any]:
+    config = workspace.configuration.sources[name]
+    row = document_rows.source_row(workspace.catalog, name)
+    totals = reports.source_totals(workspace.catalog, name)
+    return {
+        "source": name,
+        "connector": config.connector,
+        "tenant": config.tenant,
+        "classification": config.classification.value,
+        "owner": config.owner,
+        "schedule": config.schedule,
+        "listed_at": row["listed_at"] if row else None,
+        "synced_at": row["synced_at"] if row else None,
+        "error": row["error"] if row else None,
+        **totals,
+    }
+
+
+def _print_sources(found: list[dict[str, Any]]) -> None:
+    print_table(
+        "Sources",
+        ("source", "connector", "tenant", "documents", "quarantined", "excluded", "last sync", "problem"),
+        [
+            (
+                s["source"],
+                s["connector"],
+                s["tenant"],
+                s["documents"],
+                s["quarantined"],
+                s["excluded"],
+                s["synced_at"] or "never",
+                s["error"],
+            )
+            for s in found
+        ],
+        "no source is configured; add a file to configs/sources/",
+    )

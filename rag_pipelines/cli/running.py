@@ -1,0 +1,231 @@
+"""Commands that change something or run something: sync, publish, up, serve, doctor, bench."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rag_pipelines.cli.inspect import Index, Json
+from rag_pipelines.cli.output import FAILED, TerminalProgress, err, failures, out, print_json, print_table
+from rag_pipelines.config.environment import read_environment
+from rag_pipelines.config.load import load_configuration
+from rag_pipelines.core.errors import ConfigError
+from rag_pipelines.pipeline.workspace import Workspace, open_workspace
+
+REPORTED = (
+    "listed",
+    "added",
+    "changed",
+    "moved",
+    "deleted",
+    "unchanged",
+    "quarantined",
+    "excluded",
+    "embedded",
+    "reused",
+)
+BENCH = (
+    "backend",
+    "documents",
+    "quarantined",
+    "chunks",
+    "seconds",
+    "chunks_per_second",
+    "ratio",
+    "embedding_share",
+    "peak_mb",
+    "second_run_seconds",
+    "model",
+)
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(help="Sync, then start the Dagster UI and the query service; Ctrl-C stops everything.")(up)
+    app.command(help="Bring the index up to date with its sources; recomputes only what changed.")(sync)
+    app.command(help="Make the staged version the live one.")(publish)
+    app.command(help="Start the query service alone.")(serve)
+    app.command(help="Check this machine, the configuration and every source, and say what to do.")(doctor)
+    bench = typer.Typer(help="Measure, on your own documents.", no_args_is_help=True)
+    bench.command("ingest", help="Files to searchable: chunks a second, share of embedding, peak memory.")(
+        bench_ingest
+    )
+    app.add_typer(bench, name="bench")
+
+
+def sync(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...")] = None,
+    index: Index = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Sync sources through the Dagster job, in this process."""
+    with failures(as_json):
+        report = run(sources or [], index, quiet or as_json)
+    if as_json:
+        print_json(report)
+    else:
+        _print_report(report)
+    if report["errors"]:
+        raise typer.Exit(FAILED)
+
+
+def run(names: list[str], index: str | None, quiet: bool) -> dict[str, Any]:
+    """Sync and report; `errors` maps a source to what stopped it."""
+    with open_workspace() as workspace:
+        configuration = workspace.configuration
+        for name in names:
+            configuration.source_named(name)
+        wanted = names or list(configuration.sources)
+        if not wanted:
+            raise ConfigError(
+                f"no source is configured; add a file to {workspace.environment.configs / 'sources'}, "
+                "for example with connector: filesystem"
+            )
+        index_name = configuration.index_named(index).index
+        environment = workspace.environment
+    from rag_pipelines.defs.run import run_sync
+
+    began = time.monotonic()
+    if quiet:
+        outcomes = run_sync(environment, configuration, wanted)
+    else:
+        with TerminalProgress() as progress:
+            outcomes = run_sync(environment, configuration, wanted, progress)
+    with Workspace(environment, configuration) as workspace:
+        return _report(workspace, index_name, outcomes, time.monotonic() - began)
+
+
+def _report(workspace: Workspace, index: str, outcomes: Any, seconds: float) -> dict[str, Any]:
+    from rag_pipelines.catalog import documents as document_rows
+    from rag_pipelines.pipeline.sync import sync_report
+
+    report: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for outcome in outcomes:
+        part = sync_report(workspace, index, outcome.sources, outcome.run_id, seconds).as_json()
+        report = {**part, "sources": {**report.get("sources", {}), **part["sources"]}}
+        for source in outcome.sources:
+            row = document_rows.source_row(workspace.catalog, source)
+            if row is not None and row["error"]:
+                errors[source] = row["error"]
+            elif outcome.error is not None:
+                errors[source] = outcome.error
+    return report | {"errors": errors}
+
+
+def publish(index: Index = None, as_json: Json = False) -> None:
+    """Publish what is staged."""
+    from rag_pipelines.pipeline.publish import publish as publish_version
+
+    with failures(as_json), open_workspace() as workspace:
+        name = workspace.configuration.index_named(index).index
+        with workspace.catalog.exclusive("sync", _waiting):
+            done = publish_version(workspace, name)
+        if as_json:
+            print_json({"index": name, "version": done.version, "published": done.moved})
+        elif done.moved:
+            out.print(f"version {done.version} of {name} is live", highlight=False)
+        elif done.version is None:
+            out.print(f"nothing is staged for {name} and nothing is live; run `rag-pipelines sync`")
+        else:
+            out.print(f"nothing is staged; version {done.version} of {name} stays live", highlight=False)
+
+
+def serve(
+    port: Annotated[int | None, typer.Option("--port", help="Instead of the port in service.yaml.")] = None,
+) -> None:
+    """Run the query service in the foreground."""
+    with failures(False):
+        environment = read_environment()
+        configuration = load_configuration(environment.configs)
+        import uvicorn
+
+        from rag_pipelines.service.app import create_app
+
+        app = create_app(environment, configuration)
+    service = configuration.service
+    uvicorn.run(app, host=service.host, port=port or service.port, log_level="warning", access_log=False)
+
+
+def up(
+    quiet: Quiet = False,
+    no_sync: Annotated[bool, typer.Option("--no-sync", help="Start without syncing first.")] = False,
+) -> None:
+    """Sync and start everything."""
+    from rag_pipelines.cli.up import bring_up
+
+    with failures(False):
+        environment = read_environment()
+        bring_up(environment, load_configuration(environment.configs), quiet=quiet, sync=not no_sync)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check everything."""
+    from rag_pipelines.cli.doctor import examine
+
+    findings = examine(read_environment())
+    failed = any(item.level == "failed" for item in findings)
+    if as_json:
+        print_json({"ok": not failed, "checks": [item.as_json() for item in findings]})
+    else:
+        print_table(
+            "",
+            ("check", "result", "detail", "what to do"),
+            [(item.name, item.level, item.detail, item.advice) for item in findings],
+            "",
+        )
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def bench_ingest(
+    path: Annotated[Path, typer.Argument(help="A folder of documents.")],
+    backends: Annotated[
+        list[str] | None,
+        typer.Option("--backend", help="backend:precision, such as openvino:bf16; repeat to compare."),
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Also sentence-transformers' default: torch fp32.")
+    ] = False,
+    limit: Annotated[
+        list[int] | None, typer.Option("--limit", help="Only the first N files; repeat.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure ingestion."""
+    from rag_pipelines.cli.bench import bench
+
+    with failures(as_json):
+        rows = bench(path, backends or ["auto:auto"], baseline=baseline, limits=limit or [0])
+    if as_json:
+        print_json({"runs": rows})
+        return
+    print_table("Files to searchable", BENCH, [[row[name] for name in BENCH] for row in rows], "")
+
+
+def _waiting(holder: str) -> None:
+    err.print(f"another sync is running ({holder}); waiting", highlight=False)
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    print_table(
+        "",
+        ("source", *REPORTED),
+        [(source, *(counts[name] for name in REPORTED)) for source, counts in report["sources"].items()],
+        "",
+    )
+    if report["version"] is None:
+        out.print(f"{report['index']}: nothing to index yet", highlight=False)
+    else:
+        state = "is live" if report["published"] else "is staged; `rag-pipelines publish` makes it live"
+        out.print(
+            f"{report['index']}: version {report['version']} {state} ({report['seconds']:.1f} s)",
+            highlight=False,
+        )
+    for source, message in report["errors"].items():
+        err.print(f"error: {source}: {message}", style="red", markup=False, highlight=False)

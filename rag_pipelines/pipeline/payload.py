@@ -1,0 +1,67 @@
+"""What a point carries. Rights stand apart: they are set in place and belong to no version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+from typing import Any
+
+from rag_pipelines.catalog.documents import access_of
+from rag_pipelines.catalog.store import Row
+from rag_pipelines.chunking import chunker_name
+from rag_pipelines.core.ids import content_hash
+from rag_pipelines.pipeline.space import Space
+
+
+def access_payload(row: Row) -> dict[str, Any]:
+    """Tenant, classification and acl of a document row."""
+    access = access_of(row)
+    return {
+        "tenant": access.tenant,
+        "classification": access.classification.value,
+        "classification_rank": access.classification.rank,
+        "acl": list(access.acl),
+    }
+
+
+def access_key(row: Row) -> str:
+    """Changes with the rights of a document and with nothing else."""
+    return content_hash(json.dumps(access_payload(row), sort_keys=True))
+
+
+def document_payload(row: Row, space: Space) -> dict[str, Any]:
+    """What all points of a document share; without a title the file's name stands in for it."""
+    rule = space.rule_for(row["source"], row["media_type"] or "")
+    return {
+        "doc_id": row["doc_id"],
+        "source": row["source"],
+        "uri": row["uri"],
+        "title": row["title"] or PurePosixPath(row["uri"]).name,
+        "link": row["link"],
+        "revision": row["revision"] or row["version"],
+        "modified_at": row["revised_at"],
+        "parsed_hash": row["parsed_hash"],
+        "parser": row["parser"],
+        "chunker": chunker_name(rule),
+        "model": space.model,
+        "media_type": row["media_type"],
+        "language": row["language"],
+        "meta": row["metadata"],
+    }
+
+
+def point_payload(chunk: Row, document: dict[str, Any]) -> dict[str, Any]:
+    """The versioned payload of one chunk."""
+    return {
+        **document,
+        "chunk_id": chunk["chunk_id"],
+        "ordinal": chunk["ordinal"],
+        "text": chunk["text"],
+        "start": chunk["start"],
+        "end": chunk["end"],
+        "page": chunk["page"],
+        "heading_path": chunk["heading_path"],
+        "text_hash": chunk["text_hash"],
+        "parent_start": chunk["parent_start"],
+        "parent_end": chunk["parent_end"],
+    }

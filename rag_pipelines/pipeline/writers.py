@@ -1,0 +1,48 @@
+"""Opens a collection for writing, waiting a little where another process holds it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from rag_pipelines.catalog import versions
+from rag_pipelines.core.errors import CatalogError, EngineError
+from rag_pipelines.core.ports import CollectionWriter
+from rag_pipelines.core.types import Distance, VectorSpace
+from rag_pipelines.pipeline.workspace import Workspace
+
+WAIT_SECONDS = 120.0
+
+
+@contextlib.contextmanager
+def opened_writer(workspace: Workspace, collection: str) -> Iterator[CollectionWriter]:
+    """The writer of a collection that the catalog knows, for the length of the block.
+
+    Another writer is waited for with backoff, two minutes at most; then EngineError names it.
+    """
+    with workspace.catalog.begin() as tx:
+        row = versions.collection_row(tx, collection)
+    if row is None:
+        raise CatalogError(f"the catalog knows no collection {collection!r}; sync the index to build it")
+    stored = dict(row["vectors"])
+    space = VectorSpace(
+        dimension=stored["dimension"],
+        distance=Distance(stored["distance"]),
+        sparse=stored["sparse"],
+        keyword_fields=tuple(stored["keyword_fields"]),
+        integer_fields=tuple(stored["integer_fields"]),
+        datetime_fields=tuple(stored["datetime_fields"]),
+    )
+    attempts = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, EngineError) and error.transient),
+        wait=wait_exponential_jitter(initial=0.2, max=5.0),
+        stop=stop_after_delay(WAIT_SECONDS),
+        reraise=True,
+    )
+    writer = attempts(workspace.engine.writer, collection, space)
+    try:
+        yield writer
+    finally:
+        writer.close()

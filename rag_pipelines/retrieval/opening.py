@@ -1,0 +1,65 @@
+"""Opens searchers from the configuration; needs no connector, parser or chunker."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rag_pipelines.catalog.store import Catalog, open_catalog
+from rag_pipelines.config.environment import Environment
+from rag_pipelines.config.load import Configuration
+from rag_pipelines.core.ports import Embedder, VectorEngine
+from rag_pipelines.embedding import embedding_fingerprint, open_embedder
+from rag_pipelines.embedding.sparse import Bm25Encoder
+from rag_pipelines.index import open_engine
+from rag_pipelines.retrieval.search import Searcher
+
+
+class Searchers:
+    """One searcher an index, sharing catalog, engine and models. Close it when done."""
+
+    def __init__(self, environment: Environment, configuration: Configuration) -> None:
+        self.environment = environment
+        self.configuration = configuration
+        self.catalog: Catalog = open_catalog(environment.database_url)
+        self.engine: VectorEngine = open_engine(
+            environment.engine_dir, environment.qdrant_url, environment.qdrant_api_key
+        )
+        self._embedders: dict[str, Embedder] = {}
+        self._searchers: dict[str, Searcher] = {}
+
+    def __enter__(self) -> Searchers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, index: str | None = None) -> Searcher:
+        """The searcher of an index, by default the default index. Raises ConfigError for unknown names."""
+        config = self.configuration.index_named(index)
+        if config.index not in self._searchers:
+            self._searchers[config.index] = Searcher(
+                config,
+                self.catalog,
+                self.engine,
+                partial(self._embedder, config.index),
+                Bm25Encoder(config.sparse) if config.sparse is not None else None,
+            )
+        return self._searchers[config.index]
+
+    def close(self) -> None:
+        """Close snapshots, models and the database."""
+        for searcher in self._searchers.values():
+            searcher.close()
+        for embedder in self._embedders.values():
+            embedder.close()
+        self._searchers.clear()
+        self._embedders.clear()
+        self.engine.close()
+        self.catalog.close()
+
+    def _embedder(self, index: str) -> Embedder:
+        config = self.configuration.indexes[index].embedding
+        key = embedding_fingerprint(config)
+        if key not in self._embedders:
+            self._embedders[key] = open_embedder(config, self.environment.models_dir)
+        return self._embedders[key]

@@ -1,0 +1,117 @@
+"""Errors as RFC 9457 problem details, and the limit on the size of a request."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag_pipelines.core.errors import (
+    AccessDenied,
+    ConfigError,
+    EmbeddingError,
+    EngineError,
+    NotFound,
+    NotPublished,
+    RagPipelinesError,
+)
+
+logger = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+STATUS: dict[type[RagPipelinesError], int] = {
+    ConfigError: 400,
+    AccessDenied: 403,
+    NotFound: 404,
+    NotPublished: 503,
+    EngineError: 503,
+    EmbeddingError: 503,
+}
+
+
+def problem(status: int, detail: str, instance: str | None = None, **extra: Any) -> JSONResponse:
+    """One problem as a response."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        **extra,
+    }
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return JSONResponse(
+        {name: value for name, value in body.items() if value is not None},
+        status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem."""
+
+    async def expected(request: Request, error: Exception) -> JSONResponse:
+        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+        if status >= 500 and not isinstance(error, NotPublished):
+            logger.error("path=%s error=%s", request.url.path, error)
+        return problem(status, str(error), request.url.path)
+
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
+        details = error.errors() if isinstance(error, RequestValidationError) else []
+        shown = [
+            {"field": ".".join(str(part) for part in item["loc"][1:]) or "body", "message": item["msg"]}
+            for item in details
+        ]
+        first = shown[0] if shown else {"field": "body", "message": "is invalid"}
+        return problem(422, f"{first['field']}: {first['message']}", request.url.path, errors=shown)
+
+    async def http(request: Request, error: Exception) -> JSONResponse:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        detail = str(error.detail) if isinstance(error, HTTPException) else "unexpected error"
+        return problem(status, detail, request.url.path)
+
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        logger.error("path=%s unexpected=%s", request.url.path, type(error).__name__)
+        return problem(500, "something went wrong here; the service's log has the details", request.url.path)
+
+    app.add_exception_handler(RagPipelinesError, expected)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unexpected)
+
+
+class BodyLimit:
+    """Refuses a request body larger than `limit` bytes with 413 before it is in memory."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what arrives, whatever Content-Length says."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        messages: list[Message] = []
+        size = 0
+        while True:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            if size > self.limit:
+                answer = problem(413, f"the request is larger than {self.limit} bytes", scope["path"])
+                await answer(scope, receive, send)
+                return
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                break
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self.app(scope, replay, send)

@@ -1,0 +1,118 @@
+"""Requests and responses of the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Filter = str | int | bool | list[str] | list[int]
+
+EXAMPLE_PASSAGE: dict[str, Any] = {
+    "rank": 1,
+    "score": 1.31,
+    "text": "Carry over at most five days of leave into the next year.",
+    "title": "Leave policy",
+    "source": "handbook",
+    "uri": "hr/leave-policy.md",
+    "doc_id": "5c7d8b0e-2b5e-5c1c-9d3e-6f0a5b1c2d3e",
+    "chunk_id": "0d9b6a3c-7f41-5e2a-8c55-1b2c3d4e5f60",
+    "start": 412,
+    "end": 469,
+    "page": None,
+    "heading_path": ["Leave policy", "Carry-over"],
+    "revision": "9f86d081",
+    "parsed_hash": "2c26b46b68ffc68ff99b453c1d304134",
+    "parser": "markdown-1",
+    "chunker": "headings-220",
+    "model": "bundled:all-MiniLM-L6-v2@0123456789abcdef",
+    "version": 7,
+    "link": None,
+    "metadata": {},
+}
+
+
+class SearchBody(BaseModel):
+    """A question to one index."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"query": "How many days of leave can I carry over?", "k": 5},
+                {"query": "ERR_4217", "k": 3, "filters": {"source": ["handbook"]}, "version": 7},
+            ]
+        },
+    )
+
+    query: str = Field(min_length=1, description="The question, in words.")
+    k: int = Field(default=10, ge=1, description="How many passages at most.")
+    filters: dict[str, Filter] = Field(
+        default_factory=dict, description="Field to value, or to a list of which one must match."
+    )
+    version: int | None = Field(
+        default=None, ge=1, description="A published version instead of the live one."
+    )
+
+
+class PassageBody(BaseModel):
+    """One passage and where it stands: `start` and `end` slice the document's stored text."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_PASSAGE]})
+
+    rank: int
+    score: float
+    text: str
+    title: str | None
+    source: str
+    uri: str
+    doc_id: str
+    chunk_id: str
+    start: int
+    end: int
+    page: int | None
+    heading_path: list[str]
+    revision: str
+    parsed_hash: str
+    parser: str
+    chunker: str
+    model: str
+    version: int
+    link: str | None
+    metadata: dict[str, Any]
+
+
+class SearchAnswer(BaseModel):
+    """Passages of exactly one index version, best first."""
+
+    index: str
+    version: int
+    passages: list[PassageBody]
+
+
+class IndexBody(BaseModel):
+    """An index and its live version; null where nothing is published yet."""
+
+    index: str
+    description: str | None
+    version: int | None
+    published_at: str | None
+    documents: int | None = None
+    chunks: int | None = None
+
+
+class IndexList(BaseModel):
+    """Every configured index."""
+
+    indexes: list[IndexBody]
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    errors: list[dict[str, Any]] | None = None

@@ -1,0 +1,39 @@
+"""Small PDFs for the tests, drawn with reportlab where every word lies where the test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+Draw = Callable[[Any], object]
+
+
+def pdf(
+    *pages: Draw, encrypt: str | None = None, title: str | None = None, author: str | None = None
+) -> bytes:
+    """One page for each function, A4 (595 x 842 points), origin at the lower left."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    out = BytesIO()
+    canvas = Canvas(out, pagesize=(595, 842), encrypt=encrypt, invariant=True)
+    if title:
+        canvas.setTitle(title)
+    if author:
+        canvas.setAuthor(author)
+    for draw in pages:
+        draw(canvas)
+        canvas.showPage()
+    canvas.save()
+    return out.getvalue()
+
+
+def write(
+    canvas: Any, lines: list[str], x: float = 72, y: float = 760, size: float = 11, font: str = "Helvetica"
+) -> float:
+    """Lines below one another, 1.2 x the size apart; returns the height of the next."""
+    canvas.setFont(font, size)
+    for line in lines:
+        canvas.drawString(x, y, line)
+        y -= 1.2 * size
+    return y

@@ -1,0 +1,321 @@
+"""The sandbox, with real worker processes; a parser that misbehaves on demand stands in for plain text."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rag_pipelines.config.models import ParsingLimits
+from rag_pipelines.core.errors import RagPipelinesError
+from rag_pipelines.core.ports import ParseOutcome, ParseTask
+from rag_pipelines.parsing import markdown, pdf
+from rag_pipelines.parsing.sandbox import SandboxedParser
+
+MISBEHAVING = """
+import ctypes, os, signal, subprocess, sys
+from pathlib import Path
+from rag_pipelines.core.errors import ParseError
+from rag_pipelines.core.types import Element, ElementKind, ParsedDocument
+from rag_pipelines.parsing import plain
+
+VERSION = 1
+
+def parse(data, name):
+    command, _, argument = data.decode().partition(" ")
+    if command == "segfault":
+        ctypes.string_at(0)
+    if command == "hang":
+        while True:
+            pass
+    if command == "stuck":
+        ctypes.PyDLL(None).sleep(600)
+    if command == "memory":
+        bytearray(10**10)
+    if command == "wrapped":
+        try:
+            bytearray(10**10)
+        except MemoryError as error:
+            raise ParseError("it looks damaged") from error
+    if command == "exit":
+        os._exit(3)
+    if command == "raise":
+        raise KeyError(argument)
+    if command == "recurse":
+        return parse(data, name)
+    if command == "nothing":
+        return ParsedDocument(" ", (), "text/plain", "test")
+    if command == "gap":
+        return ParsedDocument("ab", (Element(ElementKind.CODE, 0, 1),), "text/plain", "test")
+    if command == "unstorable":
+        return ParsedDocument("a", (Element(ElementKind.CODE, 0, 1),), "text/plain", "test", metadata={"a": object()})
+    if command == "once" and not Path(argument).exists():
+        Path(argument).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if command == "noise":
+        os.write(1, b"noise" * 10_000)
+        print("noise", flush=True)
+    if command == "child":
+        child = subprocess.Popen(["sleep", "600"])
+        Path(argument).write_text(str(child.pid))
+        while True:
+            pass
+    if command == "environment":
+        return plain.parse(repr(dict(os.environ)).encode(), name)
+    if command == "pid":
+        return plain.parse(f"process {os.getpid()}".encode(), name)
+    if command == "litter":
+        Path(os.environ["TMPDIR"], "litter").write_text("x")
+        return plain.parse(os.environ["TMPDIR"].encode(), name)
+    return plain.parse(data, name)
+"""
+LIMITS = ParsingLimits(seconds=2, memory_mb=512, max_text_chars=1000, max_bytes=10_000)
+
+
+@pytest.fixture
+def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers read plain text with the parser above: they inherit the module path."""
+    (tmp_path / "misbehaving.py").write_text(MISBEHAVING)
+    (tmp_path / "sitecustomize.py").write_text(
+        "from rag_pipelines.parsing import registry\nregistry.PARSERS['text/plain'] = 'misbehaving:parse'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def tasks(*texts: str) -> Iterator[ParseTask]:
+    return (ParseTask(f"{i} {text}", text.encode(), "note.txt") for i, text in enumerate(texts))
+
+
+def told(outcome: ParseOutcome) -> str:
+    """The text or the reason."""
+    assert (outcome.document is None) != (outcome.failure is None)
+    return outcome.document.text if outcome.document else f"failed: {outcome.failure.reason}"  # type: ignore[union-attr]
+
+
+def parsed(parser: SandboxedParser, *texts: str) -> list[str]:
+    """What became of the texts, in their order."""
+    outcomes = {outcome.key: outcome for outcome in parser.parse(tasks(*texts))}
+    assert len(outcomes) == len(texts)
+    return [told(outcomes[f"{i} {text}"]) for i, text in enumerate(texts)]
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_a_bad_document_costs_only_itself() -> None:
+    expected = {
+        "segfault": "crashes its parser (SIGSEGV)",
+        "hang": "took longer than 2 s to read",
+        "stuck": "took longer than 2 s to read",
+        "memory": "needed more than 512 MB of memory",
+        "wrapped": "needed more than 512 MB of memory",
+        "exit": "ends its parser's process unexpectedly (exit status 3)",
+        "raise cause": "could not be read: KeyError: 'cause'",
+        "recurse": "is nested too deeply",
+        "nothing": "no text was found in it",
+        "gap": "left text outside of its elements",
+        "unstorable": "its parsed form cannot be stored",
+        "x" * 1001: "holds 1,001 characters of text, more than the 1,000 allowed",
+        "y" * 10_001: "has 10,001 bytes, more than the 10,000 allowed",
+        "": "is empty (0 bytes)",
+    }
+    mixed = [text for bad in expected for text in (bad, f"healthy after {bad[:10]}")]
+    with SandboxedParser(LIMITS, workers=2) as parser:
+        results = dict(zip(mixed, parsed(parser, *mixed), strict=True))
+    for text, result in results.items():
+        if text in expected:
+            assert result.startswith("failed: "), text
+            assert expected[text] in result
+        else:
+            assert result == text
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_documents_behind_a_killed_one_are_read_by_another_worker() -> None:
+    with SandboxedParser(LIMITS, workers=1) as parser:
+        assert parsed(parser, "hang", "one", "segfault", "two") == [
+            "failed: took longer than 2 s to read",
+            "one",
+            "failed: crashes its parser (SIGSEGV): it is damaged, or needs more than 512 MB of memory",
+            "two",
+        ]
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_a_worker_that_dies_once_is_not_blamed_on_its_document(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    with SandboxedParser(LIMITS, workers=1) as parser:
+        assert parsed(parser, f"once {marker}", "next") == [f"once {marker}", "next"]
+    assert marker.exists()
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_workers_are_reused_between_documents_calls_and_threads() -> None:
+    seen: set[str] = set()
+
+    def read() -> None:
+        seen.update(parsed(parser, *["pid"] * 5))
+
+    with SandboxedParser(LIMITS, workers=1) as parser:
+        for _ in range(2):
+            thread = threading.Thread(target=read)
+            thread.start()
+            thread.join()
+        read()
+    assert len(seen) == 1
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_calls_from_several_threads_do_not_mix() -> None:
+    results: dict[int, list[str]] = {}
+
+    def read(number: int) -> None:
+        results[number] = parsed(parser, *[f"text {number}"] * 20)
+
+    with SandboxedParser(LIMITS, workers=1) as parser:
+        threads = [threading.Thread(target=read, args=(number,)) for number in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert results == {number: [f"text {number}"] * 20 for number in range(3)}
+
+
+def test_tasks_are_consumed_lazily() -> None:
+    taken = 0
+
+    def many() -> Iterator[ParseTask]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield ParseTask(str(number), b"text", "a.txt")
+
+    with SandboxedParser(workers=1) as parser:
+        outcomes = parser.parse(many())
+        next(outcomes)
+        assert taken <= 4
+        assert sum(1 for _ in outcomes) == 999
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_stopping_early_ends_what_is_being_read_and_leaves_the_parser_usable() -> None:
+    with SandboxedParser(LIMITS, workers=2) as parser:
+        outcomes = parser.parse(tasks("one", "stuck", "stuck", "stuck"))
+        assert told(next(outcomes)) == "one"
+        outcomes.close()  # type: ignore[attr-defined]
+        assert parsed(parser, "two", "three") == ["two", "three"]
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_close_leaves_neither_processes_nor_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    parser = SandboxedParser(LIMITS, workers=2)
+    (process,) = {text.split()[1] for text in parsed(parser, "pid")}
+    (litter,) = parsed(parser, "litter")
+    assert Path(litter, "litter").exists()
+    parser.close()
+    assert not psutil.pid_exists(int(process))
+    assert list(folder.iterdir()) == []
+    with pytest.raises(RuntimeError, match="closed"):
+        next(parser.parse(tasks("more")))
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_programs_that_a_parser_started_end_with_it(tmp_path: Path) -> None:
+    note = tmp_path / "child.pid"
+    with SandboxedParser(LIMITS, workers=1) as parser:
+        assert parsed(parser, f"child {note}") == ["failed: took longer than 2 s to read"]
+    child = int(note.read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_parsers_see_no_secrets_and_may_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "hunter2")
+    with SandboxedParser(LIMITS.model_copy(update={"max_text_chars": 100_000}), workers=1) as parser:
+        environment, noise = parsed(parser, "environment", "noise")
+    assert "hunter2" not in environment
+    assert "'DO_NOT_TRACK': '1'" in environment
+    assert noise == "noise"
+
+
+SCRIPT = """
+from rag_pipelines.core.ports import ParseTask
+from rag_pipelines.parsing.sandbox import SandboxedParser
+parser = SandboxedParser(workers=2)
+def tasks():
+    for i, text in enumerate(["pid", "pid", "stuck", "stuck"]):
+        yield ParseTask(str(i), text.encode(), "a.txt")
+for outcome in parser.parse(tasks()):
+    print(outcome.document.text, flush=True)
+"""
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_no_worker_outlives_a_killed_parent_even_inside_a_c_loop(tmp_path: Path) -> None:
+    """The script has no `__main__` guard, which must not matter either."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, str(script)], env=env, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        workers = {int(parent.stdout.readline().split()[1]) for _ in range(2)}
+        processes = [psutil.Process(pid) for pid in workers]
+        assert all(process.ppid() == parent.pid for process in processes)
+        parent.kill()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_workers_that_cannot_start_are_reported_with_their_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "msgspec.py").write_text("raise ImportError('this installation is broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with (
+        SandboxedParser(workers=1) as parser,
+        pytest.raises(RagPipelinesError, match="installation is broken"),
+    ):
+        list(parser.parse(tasks("text")))
+
+
+def test_the_fingerprint_follows_the_parser_that_a_name_leads_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {
+        name: SandboxedParser().fingerprint(name, None) for name in ("a.md", "b/c.MD", "a.pdf", "a.txt")
+    }
+    assert before["a.md"] == before["b/c.MD"]
+    assert len(set(before.values())) == 3
+    assert SandboxedParser().fingerprint("record-7", "text/markdown; charset=utf-8") != before["a.txt"]
+
+    monkeypatch.setattr(markdown, "VERSION", markdown.VERSION + 1)
+    after = {name: SandboxedParser().fingerprint(name, None) for name in before}
+    assert {name for name in before if before[name] != after[name]} == {"a.md", "b/c.MD"}
+
+    monkeypatch.setattr(pdf, "VERSION", pdf.VERSION + 1)
+    assert SandboxedParser().fingerprint("a.pdf", None) != before["a.pdf"]
+
+
+def test_raising_a_limit_changes_the_fingerprint_so_that_failures_are_retried() -> None:
+    patient = ParsingLimits(seconds=600)
+    assert SandboxedParser(patient).fingerprint("a.md", None) != SandboxedParser().fingerprint("a.md", None)
+
+
+def test_the_fingerprint_loads_no_parsing_library() -> None:
+    heavy = "{'docutils', 'markdown_it', 'lxml', 'pypdfium2', 'openpyxl', 'unstructured', 'torch', 'pandas'}"
+    names = ["a.md", "a.rst", "a.html", "a.pdf", "a.docx", "a.xlsx", "a.odt", "a.csv", "a.json", "a", "a.eml"]
+    code = (
+        "import sys\nfrom rag_pipelines.parsing.sandbox import SandboxedParser\n"
+        f"parser = SandboxedParser()\nfor name in {names}: parser.fingerprint(name, None)\n"
+        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)

@@ -1,0 +1,1 @@
+"""The sample knowledge base is what its README says."""
