@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -26,28 +26,6 @@ _LEVEL = 3
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Disk(Protocol):
-    """Bytes by path below a root; FileNotFoundError for what is not there."""
-
-    def read(self, path: str) -> bytes:
-        """All of it."""
-
-    def write(self, path: str, data: bytes) -> None:
-        """All or nothing, durable on return."""
-
-    def delete(self, path: str) -> None:
-        """Nothing happens where it is not there."""
-
-    def size(self, path: str) -> int:
-        """In bytes, as stored."""
-
-    def paths(self) -> Iterator[str]:
-        """Every stored path."""
-
-    def remove_leftovers(self, before: float) -> int:
-        """Remove temporary files last written before this time, in seconds since 1970; how many."""
-
-
 class BlobStore:
     """Blobs named by the SHA-256 of their content, in folders `ab/cd/`, compressed where that helps.
 
@@ -55,7 +33,7 @@ class BlobStore:
     not there.
     """
 
-    def __init__(self, disk: Disk, url: str) -> None:
+    def __init__(self, disk: LocalDisk | RemoteDisk, url: str) -> None:
         self._disk = disk
         self.url = url
 
@@ -67,22 +45,19 @@ class BlobStore:
         except BlobError:
             stored = zstandard.ZstdCompressor(level=_LEVEL).compress(data)
             framed = _ZSTD + stored if len(stored) < len(data) else _RAW + data
-            try:
+            with self._failures("written", name):
                 self._disk.write(_path(name), framed)
-            except Exception as error:
-                raise self._failed("written", name, error) from error
         return name
 
     def get(self, name: str) -> bytes:
         """The content; raises BlobError where it is missing, torn or damaged."""
-        try:
-            framed = self._disk.read(_path(name))
-        except FileNotFoundError as error:
-            raise BlobError(
-                f"blob {name} is not in {self.url}; sync its source again to fetch it anew, or restore a backup"
-            ) from error
-        except Exception as error:
-            raise self._failed("read", name, error) from error
+        with self._failures("read", name):
+            try:
+                framed = self._disk.read(_path(name))
+            except FileNotFoundError as error:
+                raise BlobError(
+                    f"blob {name} is not in {self.url}; sync its source again to fetch it anew, or restore a backup"
+                ) from error
         data = _unframe(framed)
         if data is None or hashlib.sha256(data).hexdigest() != name:
             raise BlobError(
@@ -93,27 +68,20 @@ class BlobStore:
 
     def exists(self, name: str) -> bool:
         """Whether it is stored; `get` alone tells whether it is sound."""
-        try:
-            self._disk.size(_path(name))
-        except FileNotFoundError:
-            return False
-        except Exception as error:
-            raise self._failed("looked up", name, error) from error
-        return True
+        return self.size(name) is not None
 
-    def size(self, name: str) -> int:
-        """Bytes that it takes in the store, compressed."""
-        try:
-            return self._disk.size(_path(name))
-        except Exception as error:
-            raise self._failed("looked up", name, error) from error
+    def size(self, name: str) -> int | None:
+        """Bytes that it takes in the store, compressed; None where it is not there."""
+        with self._failures("looked up", name):
+            try:
+                return self._disk.size(_path(name))
+            except FileNotFoundError:
+                return None
 
     def delete(self, name: str) -> None:
         """Nothing happens where it is not there."""
-        try:
+        with self._failures("deleted", name):
             self._disk.delete(_path(name))
-        except Exception as error:
-            raise self._failed("deleted", name, error) from error
 
     def iterate(self) -> Iterator[str]:
         """The names of all blobs, in any order."""
@@ -132,12 +100,10 @@ class BlobStore:
     def put_parsed(self, document: ParsedDocument) -> str:
         """Store as canonical JSON, so that equal documents have one name."""
         try:
-            return self.put(msgspec.json.encode(document, order="deterministic"))
-        except UnicodeEncodeError as error:
-            raise BlobError(
-                f"parsed document cannot be stored: its text has a lone surrogate at {error.start}; "
-                "the parser has to replace it"
-            ) from error
+            encoded = msgspec.json.encode(document, order="deterministic")
+        except (UnicodeEncodeError, TypeError) as error:
+            raise BlobError(f"parsed document is not JSON: {error}; the parser has to mend it") from error
+        return self.put(encoded)
 
     def get_parsed(self, name: str) -> ParsedDocument:
         """What `put_parsed` stored."""
@@ -150,19 +116,23 @@ class BlobStore:
 
     def check(self) -> str:
         """Write, read and delete a probe; one line for `doctor`. Raises BlobError where one fails."""
-        content = b"probe " + secrets.token_bytes(16)
-        name = self.put(content)
+        name = self.put(b"probe " + secrets.token_bytes(16))
         try:
-            if self.get(name) != content:
-                raise BlobError(f"{self.url} returned something else than was written; check the store")
+            self.get(name)
         finally:
             self.delete(name)
         return f"blobs: {self.url} can be written, read and deleted"
 
-    def _failed(self, verb: str, name: str, error: Exception) -> BlobError:
-        if isinstance(error, BlobError):
-            return error
-        return BlobError(f"blob {_path(name)} in {self.url} could not be {verb}: {_advice(error)}")
+    @contextlib.contextmanager
+    def _failures(self, verb: str, name: str) -> Iterator[None]:
+        """Turns what the store raises into a BlobError that says what to do."""
+        try:
+            yield
+        except BlobError:
+            raise
+        except Exception as error:
+            path = _path(name)
+            raise BlobError(f"blob {path} in {self.url} could not be {verb}: {_advice(error)}") from error
 
 
 class LocalDisk:
@@ -172,9 +142,11 @@ class LocalDisk:
         self._root = root
 
     def read(self, path: str) -> bytes:
+        """All of it; FileNotFoundError where it is not there."""
         return (self._root / path).read_bytes()
 
     def write(self, path: str, data: bytes) -> None:
+        """All or nothing, durable on return."""
         target = self._root / path
         temporary = self._root / "tmp" / f"{os.getpid()}-{secrets.token_hex(8)}"
         _make_folder(temporary.parent, self._root)
@@ -191,21 +163,25 @@ class LocalDisk:
         _sync_folder(target.parent)
 
     def delete(self, path: str) -> None:
+        """Nothing happens where it is not there."""
         (self._root / path).unlink(missing_ok=True)
 
     def size(self, path: str) -> int:
+        """In bytes, as stored."""
         return (self._root / path).stat().st_size
 
     def paths(self) -> Iterator[str]:
+        """Every stored path."""
         for outer in _names(self._root):
             for inner in _names(self._root / outer):
                 yield from (f"{outer}/{inner}/{name}" for name in _names(self._root / outer / inner))
 
     def remove_leftovers(self, before: float) -> int:
+        """Remove temporary files last written before this time, in seconds since 1970; how many."""
         removed = 0
         for name in _names(self._root / "tmp"):
+            file = self._root / "tmp" / name
             with contextlib.suppress(FileNotFoundError):
-                file = self._root / "tmp" / name
                 if file.stat().st_mtime < before:
                     file.unlink()
                     removed += 1
@@ -213,7 +189,7 @@ class LocalDisk:
 
 
 class RemoteDisk:
-    """An fsspec file system; one object is one PUT, which object stores keep whole."""
+    """The same on an fsspec file system; one object is one PUT, which object stores keep whole."""
 
     def __init__(self, filesystem: Any, root: str) -> None:
         self._fs = filesystem
@@ -271,10 +247,9 @@ def _unframe(framed: bytes) -> bytes | None:
         return framed[1:]
     if framed[:1] != _ZSTD:
         return None
-    try:
+    with contextlib.suppress(zstandard.ZstdError, MemoryError):
         return zstandard.ZstdDecompressor().decompress(framed[1:])
-    except (zstandard.ZstdError, MemoryError):
-        return None
+    return None
 
 
 def _advice(error: Exception) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from rag_pipelines.catalog.documents import expected_fingerprint, lift_quarantine
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import chunks, documents, embeddings, index_documents, quarantine
 from rag_pipelines.core.types import Chunk
@@ -19,30 +20,24 @@ def chunk_due(
 ) -> list[Row]:
     """Parsed documents whose chunks are not of their present text and rule, and gone ones that still have any.
 
-    `fingerprints` maps each media type of the source to the chunker's present fingerprint.
+    `fingerprints` maps each media type of the source to the chunker's present fingerprint. A document
+    quarantined with the same text and rule is not due again; one whose chunks are right after all leaves
+    the quarantine.
     """
     doc, own = documents.c, index_documents.c
-    expected: sa.ColumnElement[str] = sa.literal("")
-    if fingerprints:
-        expected = sa.case(
-            *((doc.media_type == kind, value) for kind, value in fingerprints.items()), else_=""
-        )
+    expected = expected_fingerprint(doc.media_type, fingerprints)
+    of_chunking = sa.and_(
+        quarantine.c.doc_id == doc.doc_id, quarantine.c.stage == "chunk", quarantine.c.index_name == index
+    )
     refused = (
         sa.select(quarantine.c.doc_id)
-        .where(
-            quarantine.c.doc_id == doc.doc_id,
-            quarantine.c.stage == "chunk",
-            quarantine.c.index_name == index,
-            quarantine.c.input == doc.parsed_hash + " " + expected,
-        )
+        .where(of_chunking, quarantine.c.input == doc.parsed_hash + " " + expected)
         .exists()
     )
-    stale = sa.and_(
-        doc.live,
-        doc.parsed_hash.is_not(None),
-        sa.or_(own.chunked_from.is_distinct_from(doc.parsed_hash), own.chunk_fp.is_distinct_from(expected)),
-        ~refused,
+    differs = sa.or_(
+        own.chunked_from.is_distinct_from(doc.parsed_hash), own.chunk_fp.is_distinct_from(expected)
     )
+    stale = sa.and_(doc.live, doc.parsed_hash.is_not(None), differs, ~refused)
     leftover = sa.and_(~doc.live, own.chunk_count > 0)
     joined = documents.outerjoin(index_documents, sa.and_(own.doc_id == doc.doc_id, own.index_name == index))
     statement = (
@@ -51,8 +46,19 @@ def chunk_due(
         .where(doc.source == source, doc.shard.in_(shards), sa.or_(stale, leftover))
         .order_by(doc.uri)
     )
+    settled = (
+        sa.select(doc.doc_id)
+        .select_from(joined)
+        .join(quarantine, of_chunking)
+        .where(doc.source == source, doc.shard.in_(shards), doc.live, ~differs)
+    )
     with reading(catalog.engine) as tx:
-        return rows_of(tx.execute(statement))
+        rows = rows_of(tx.execute(statement))
+        fine_again = [row[0] for row in tx.execute(settled)]
+    if fine_again:
+        with catalog.begin() as tx:
+            lift_quarantine(tx, fine_again, ("chunk",), index)
+    return rows
 
 
 def media_types(catalog: Catalog, source: str) -> list[str]:
@@ -74,7 +80,12 @@ def replace_chunks(
     chunked_from: str | None,
     chunk_fp: str | None,
 ) -> tuple[int, int]:
-    """Make these the document's chunks; returns how many chunk ids came and how many went."""
+    """Make these the document's chunks; returns how many chunk ids came and how many went.
+
+    A gone document remembers no input, so that it is due again should it come back before it is staged.
+    """
+    if not doc["live"]:
+        chunked_from = chunk_fp = None
     old = {
         row[0]
         for row in tx.execute(

@@ -10,7 +10,11 @@ import sqlalchemy as sa
 
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import documents, exclusions, quarantine, sources
+from rag_pipelines.catalog.values import storable
+from rag_pipelines.core.ids import document_id
 from rag_pipelines.core.types import Access, Classification
+
+PARSE_STAGES = ("fetch", "parse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +54,21 @@ def update_source(tx: Transaction, source: str, **values: Any) -> None:
 def known_documents(tx: Transaction, doc_ids: Collection[str]) -> dict[str, KnownDocument]:
     """The rows of these documents, live or gone, by id."""
     columns = documents.c
-    rows = rows_of(
-        tx.execute(
-            sa.select(
-                columns.doc_id,
-                columns.live,
-                columns.version,
-                columns.row_hash,
-                columns.tenant,
-                columns.classification,
-                columns.acl,
-            ).where(columns.doc_id.in_(doc_ids))
-        )
+    compared = sa.select(
+        columns.doc_id,
+        columns.live,
+        columns.version,
+        columns.row_hash,
+        columns.tenant,
+        columns.classification,
+        columns.acl,
     )
     return {
         row["doc_id"]: KnownDocument(
             row["doc_id"], row["live"], row["version"], row["row_hash"], access_of(row)
         )
-        for row in rows
+        for batch in batches(list(doc_ids))
+        for row in rows_of(tx.execute(compared.where(columns.doc_id.in_(batch))))
     }
 
 
@@ -97,18 +98,19 @@ def mark_gone(tx: Transaction, doc_ids: Sequence[str]) -> None:
 
 def replace_exclusions(tx: Transaction, source: str, current: Mapping[str, str]) -> None:
     """Make the source's exclusions these (uri -> reason), writing only what changed."""
+    wanted = {document_id(source, uri): (uri, reason) for uri, reason in current.items()}
     known = {
-        row.uri: row.reason
+        row.doc_id: row.reason
         for row in tx.execute(
-            sa.select(exclusions.c.uri, exclusions.c.reason).where(exclusions.c.source == source)
+            sa.select(exclusions.c.doc_id, exclusions.c.reason).where(exclusions.c.source == source)
         )
     }
-    for batch in batches([uri for uri in known if uri not in current]):
-        tx.execute(sa.delete(exclusions).where(exclusions.c.source == source, exclusions.c.uri.in_(batch)))
+    for batch in batches([doc_id for doc_id in known if doc_id not in wanted]):
+        tx.execute(sa.delete(exclusions).where(exclusions.c.doc_id.in_(batch)))
     changed = [
-        {"source": source, "uri": uri, "reason": reason, "since": now()}
-        for uri, reason in current.items()
-        if known.get(uri) != reason
+        {"doc_id": doc_id, "source": source, "uri": uri, "reason": reason, "since": now()}
+        for doc_id, (uri, reason) in wanted.items()
+        if known.get(doc_id) != storable(reason)
     ]
     upsert(tx, exclusions, changed)
 
@@ -132,34 +134,51 @@ def parse_due(
 
     `fingerprints` maps each kind to the parser's present fingerprint, `limits` is the fingerprint of the
     source's parsing limits. A document quarantined with the same version, parser and limits is not due
-    again: it is retried once one of them changes. Rows carry the wanted fingerprint as `wanted_fp`.
+    again: it is retried once one of them changes. Where nothing is due any more because the document went
+    back to what its stored text was read from, its quarantine is lifted. Rows carry the wanted fingerprint
+    as `wanted_fp`.
     """
     columns = documents.c
-    expected: sa.ColumnElement[str] = sa.literal("")
-    if fingerprints:
-        expected = sa.case(
-            *((sa.func.coalesce(columns.kind, "") == kind, value) for kind, value in fingerprints.items()),
-            else_="",
-        )
+    expected = expected_fingerprint(sa.func.coalesce(columns.kind, ""), fingerprints)
+    of_parsing = sa.and_(quarantine.c.doc_id == columns.doc_id, quarantine.c.stage.in_(PARSE_STAGES))
     refused = (
         sa.select(quarantine.c.doc_id)
-        .where(
-            quarantine.c.doc_id == columns.doc_id,
-            quarantine.c.stage.in_(("fetch", "parse")),
-            quarantine.c.input == columns.version + " " + expected + " " + limits,
-        )
+        .where(of_parsing, quarantine.c.input == columns.version + " " + expected + " " + limits)
         .exists()
     )
     due = sa.or_(
         columns.raw_version.is_distinct_from(columns.version), columns.parse_fp.is_distinct_from(expected)
     )
+    in_shards = sa.and_(columns.source == source, columns.shard.in_(shards), columns.live)
     statement = (
-        sa.select(*columns, expected.label("wanted_fp"))
-        .where(columns.source == source, columns.shard.in_(shards), columns.live, due, ~refused)
-        .order_by(columns.uri)
+        sa.select(*columns, expected.label("wanted_fp")).where(in_shards, due, ~refused).order_by(columns.uri)
     )
+    settled = sa.select(columns.doc_id).join(quarantine, of_parsing).where(in_shards, ~due).distinct()
     with reading(catalog.engine) as tx:
-        return rows_of(tx.execute(statement))
+        rows = rows_of(tx.execute(statement))
+        fine_again = [row[0] for row in tx.execute(settled)]
+    if fine_again:
+        with catalog.begin() as tx:
+            lift_quarantine(tx, fine_again, PARSE_STAGES)
+    return rows
+
+
+def expected_fingerprint(
+    column: sa.ColumnElement[Any], fingerprints: Mapping[str, str]
+) -> sa.ColumnElement[str]:
+    """The fingerprint that belongs to the column's value.
+
+    The one that most values share needs no list of them: a corpus with a suffix of its own for every
+    document (`paper.01234`) must not need a statement parameter each.
+    """
+    values: dict[str, list[str]] = {}
+    for value, wanted in fingerprints.items():
+        values.setdefault(wanted, []).append(value)
+    if not values:
+        return sa.literal("")
+    common = max(values, key=lambda wanted: len(values[wanted]))
+    exceptions = [(column.in_(kinds), wanted) for wanted, kinds in values.items() if wanted != common]
+    return sa.case(*exceptions, else_=common) if exceptions else sa.literal(common)
 
 
 def parsed_before(tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Row]:
@@ -182,7 +201,7 @@ def save_parsed(tx: Transaction, rows: Sequence[Row]) -> None:
     for row in rows:
         values = {name: value for name, value in row.items() if name != "doc_id"}
         tx.execute(sa.update(documents).where(documents.c.doc_id == row["doc_id"]).values(**values))
-    lift_quarantine(tx, [row["doc_id"] for row in rows], ("fetch", "parse"))
+    lift_quarantine(tx, [row["doc_id"] for row in rows], PARSE_STAGES)
 
 
 def save_quarantined(tx: Transaction, rows: Sequence[Row]) -> None:

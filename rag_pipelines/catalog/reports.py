@@ -13,18 +13,11 @@ from rag_pipelines.catalog.tables import documents, exclusions, index_documents,
 
 def add_counts(tx: Transaction, run_id: str, source: str, counts: Mapping[str, int]) -> None:
     """Add to the tally of a run; a stage may report several times."""
-    known = run_counts_in(tx, run_id).get(source, {})
     rows = [
-        {
-            "run_id": run_id,
-            "source": source,
-            "name": name,
-            "value": known.get(name, 0) + value,
-            "at": now(),
-        }
+        {"run_id": run_id, "source": source, "name": name, "value": value, "at": now()}
         for name, value in counts.items()
     ]
-    upsert(tx, sync_counts, rows)
+    upsert(tx, sync_counts, rows, update=("at",), add=("value",))
 
 
 def run_counts_in(tx: Transaction, run_id: str) -> dict[str, dict[str, int]]:

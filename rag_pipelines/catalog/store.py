@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ HEAD = "0001"
 Transaction = sa.Connection
 Row = Mapping[str, Any]
 BATCH = 500
+LOCK_POLL_SECONDS = 0.25
 
 
 def now() -> str:
@@ -77,11 +79,15 @@ def open_catalog(url: str) -> Catalog:
         found = _revision(engine)
         if found != HEAD:
             _upgrade(engine, found)
-    except sa.exc.OperationalError as error:
+    except sa.exc.DBAPIError as error:
         engine.dispose()
+        advice = (
+            "check that the folder is writable, that the disk is not full and that the file is a catalog"
+            if engine.dialect.name == "sqlite"
+            else "check RAG_DATABASE_URL, that the server runs and that its user may create tables"
+        )
         raise CatalogError(
-            f"the catalog at {shown} cannot be opened: {_first_line(error)}; check RAG_DATABASE_URL, that the "
-            "server runs, that the folder is writable and that the disk is not full"
+            f"the catalog at {shown} cannot be opened: {_first_line(error)}; {advice}"
         ) from error
     except Exception:
         engine.dispose()
@@ -90,22 +96,21 @@ def open_catalog(url: str) -> Catalog:
 
 
 def create_engine(url: str) -> sa.Engine:
-    """An engine for SQLite (WAL, foreign waits of 60 s) or Postgres. Raises CatalogError for other URLs."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    """An engine for SQLite (WAL, waits of 60 s for another writer) or Postgres. Raises CatalogError."""
+    parsed = _parse(url)
+    if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg2"):
+        return sa.create_engine(parsed.set(drivername="postgresql+psycopg2"), pool_pre_ping=True)
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
         raise CatalogError(
-            "RAG_DATABASE_URL is not a database URL; write sqlite:////absolute/path or postgresql://..."
-        ) from error
-    if parsed.drivername in ("postgresql", "postgres"):
-        parsed = parsed.set(drivername="postgresql+psycopg2")
-    backend = parsed.get_backend_name()
-    if backend == "postgresql":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    if backend != "sqlite":
-        raise CatalogError(f"the catalog runs on SQLite or Postgres, not on {backend}")
-    if parsed.database and parsed.database != ":memory:":
-        _make_folder(Path(parsed.database).parent)
+            f"the catalog runs on SQLite or Postgres (through psycopg2), not on {parsed.drivername}; write "
+            "sqlite:////absolute/path or postgresql://... in RAG_DATABASE_URL"
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise CatalogError(
+            "a catalog in memory would be a different one in every thread and process; write "
+            "sqlite:////absolute/path in RAG_DATABASE_URL"
+        )
+    _make_folder(Path(parsed.database).parent)
     engine = sa.create_engine(parsed, connect_args={"timeout": 60})
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
@@ -118,18 +123,22 @@ def upsert(
     rows: Sequence[Mapping[str, Any]],
     *,
     update: Iterable[str] | None = None,
+    add: Iterable[str] = (),
 ) -> None:
-    """Insert the rows; where the primary key exists, overwrite `update` (default: every other column given)."""
+    """Insert the rows; where the primary key exists, overwrite `update` (default: every other column given).
+
+    Columns in `add` grow by the new value instead, which loses no update of a concurrent transaction.
+    """
     if not rows:
         return
     insert: Any = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
     keys = [column.name for column in table.primary_key.columns]
     changed = list(update) if update is not None else [name for name in rows[0] if name not in keys]
     statement = insert(table)
-    if changed:
-        statement = statement.on_conflict_do_update(
-            index_elements=keys, set_={name: statement.excluded[name] for name in changed}
-        )
+    values = {name: statement.excluded[name] for name in changed}
+    values |= {name: table.c[name] + statement.excluded[name] for name in add}
+    if values:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
     else:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
     for batch in batches(rows):
@@ -149,9 +158,6 @@ def batches(rows: Sequence[Any], size: int = BATCH) -> Iterator[Sequence[Any]]:
 
 @contextlib.contextmanager
 def _locked_file(engine: sa.Engine, name: str, on_wait: Callable[[str], None]) -> Iterator[None]:
-    if not engine.url.database or engine.url.database == ":memory:":
-        yield
-        return
     path = Path(f"{engine.url.database}.{name}.lock")
     with path.open("a+", encoding="utf-8") as file:
         try:
@@ -170,14 +176,26 @@ def _locked_session(engine: sa.Engine, name: str, on_wait: Callable[[str], None]
     key = zlib.crc32(name.encode())
     with engine.connect() as connection:
         session = connection.execution_options(isolation_level="AUTOCOMMIT")
-        free = session.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar()
-        if not free:
+        attempt = sa.select(sa.func.pg_try_advisory_lock(key))
+        if not session.execute(attempt).scalar():
             on_wait("another database session")
-            session.execute(sa.select(sa.func.pg_advisory_lock(key)))
+            # The server could do the waiting, but Ctrl-C does not reach a thread inside the driver.
+            while not session.execute(attempt).scalar():
+                time.sleep(LOCK_POLL_SECONDS)
         try:
             yield
         finally:
             session.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def _parse(url: str) -> sa.URL:
+    with contextlib.suppress(sa.exc.ArgumentError, ValueError):
+        return sa.make_url(url)
+    # Outside the handler: the parser's message may quote a piece of the password.
+    raise CatalogError(
+        "RAG_DATABASE_URL is not a database URL; write sqlite:////absolute/path or postgresql://user@host/name "
+        "(percent-encode what is special in a password, such as @ and /)"
+    )
 
 
 def _make_folder(folder: Path) -> None:

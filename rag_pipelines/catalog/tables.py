@@ -1,9 +1,13 @@
-"""Tables of the catalog. Times are ISO 8601 in UTC, hashes hex, ids UUID strings."""
+"""Tables of the catalog. Times are ISO 8601 in UTC, hashes hex, ids UUID strings.
+
+No key or index holds a uri: Postgres refuses entries above 2,704 bytes, and a uri may be longer.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
+from rag_pipelines.catalog.values import CleanJson, CleanText, Label
 from rag_pipelines.core.types import CURRENT
 
 metadata = sa.MetaData(
@@ -20,10 +24,10 @@ sources = sa.Table(
     metadata,
     sa.Column("source", SMALL, primary_key=True),
     sa.Column("shards", sa.Integer, nullable=False),
-    sa.Column("probe_token", sa.Text),
+    sa.Column("probe_token", CleanText),
     sa.Column("listed_at", sa.String(40)),
     sa.Column("synced_at", sa.String(40)),
-    sa.Column("error", sa.Text),
+    sa.Column("error", CleanText),
 )
 
 documents = sa.Table(
@@ -32,28 +36,28 @@ documents = sa.Table(
     sa.Column("doc_id", sa.String(36), primary_key=True),
     sa.Column("source", SMALL, nullable=False),
     sa.Column("shard", sa.Integer, nullable=False),
-    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("uri", CleanText, nullable=False),
     sa.Column("live", sa.Boolean, nullable=False),
-    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("version", CleanText, nullable=False),
     sa.Column("size", sa.BigInteger),
     sa.Column("modified_at", sa.String(40)),
-    sa.Column("metadata", sa.JSON, nullable=False),
-    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("metadata", CleanJson, nullable=False),
+    sa.Column("tenant", CleanText, nullable=False),
     sa.Column("classification", sa.String(20), nullable=False),
-    sa.Column("acl", sa.JSON, nullable=False),
+    sa.Column("acl", CleanJson, nullable=False),
     sa.Column("row_hash", sa.String(64), nullable=False),
     sa.Column("seen_at", sa.String(40), nullable=False),
-    sa.Column("kind", SMALL),
-    sa.Column("raw_version", sa.Text),
+    sa.Column("kind", Label(255)),
+    sa.Column("raw_version", CleanText),
     sa.Column("raw_hash", sa.String(64)),
     sa.Column("parse_fp", sa.String(16)),
     sa.Column("parsed_hash", sa.String(64)),
-    sa.Column("parser", SMALL),
-    sa.Column("media_type", SMALL),
-    sa.Column("title", sa.Text),
-    sa.Column("language", sa.String(16)),
-    sa.Column("link", sa.Text),
-    sa.Column("revision", sa.Text),
+    sa.Column("parser", Label(255)),
+    sa.Column("media_type", Label(255)),
+    sa.Column("title", CleanText),
+    sa.Column("language", Label(16)),
+    sa.Column("link", CleanText),
+    sa.Column("revision", CleanText),
     sa.Column("revised_at", sa.String(40)),
     sa.Index("ix_documents_source_shard_live", "source", "shard", "live"),
     sa.Index("ix_documents_raw_hash", "raw_hash"),
@@ -62,10 +66,12 @@ documents = sa.Table(
 exclusions = sa.Table(
     "exclusions",
     metadata,
-    sa.Column("source", SMALL, primary_key=True),
-    sa.Column("uri", sa.Text, primary_key=True),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("doc_id", sa.String(36), primary_key=True),
+    sa.Column("source", SMALL, nullable=False),
+    sa.Column("uri", CleanText, nullable=False),
+    sa.Column("reason", CleanText, nullable=False),
     sa.Column("since", sa.String(40), nullable=False),
+    sa.Index("ix_exclusions_source", "source"),
 )
 
 quarantine = sa.Table(
@@ -76,9 +82,9 @@ quarantine = sa.Table(
     sa.Column("index_name", SMALL, primary_key=True, server_default=""),
     sa.Column("source", SMALL, nullable=False),
     sa.Column("shard", sa.Integer, nullable=False),
-    sa.Column("uri", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("input", sa.Text, nullable=False),
+    sa.Column("uri", CleanText, nullable=False),
+    sa.Column("reason", CleanText, nullable=False),
+    sa.Column("input", CleanText, nullable=False),
     sa.Column("since", sa.String(40), nullable=False),
     sa.Index("ix_quarantine_source_shard", "source", "shard"),
 )
@@ -108,15 +114,15 @@ chunks = sa.Table(
     sa.Column("source", SMALL, nullable=False),
     sa.Column("shard", sa.Integer, nullable=False),
     sa.Column("ordinal", sa.Integer, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("text", CleanText, nullable=False),
     sa.Column("start", sa.Integer, nullable=False),
     sa.Column("end", sa.Integer, nullable=False),
     sa.Column("text_hash", sa.String(64), nullable=False),
     sa.Column("embed_hash", sa.String(64), nullable=False),
     sa.Column("tokens", sa.Integer, nullable=False),
     sa.Column("page", sa.Integer),
-    sa.Column("heading_path", sa.JSON, nullable=False),
-    sa.Column("header", sa.Text, nullable=False),
+    sa.Column("heading_path", CleanJson, nullable=False),
+    sa.Column("header", CleanText, nullable=False),
     sa.Column("parent_start", sa.Integer),
     sa.Column("parent_end", sa.Integer),
     sa.Index("ix_chunks_index_name_doc_id", "index_name", "doc_id"),
@@ -139,8 +145,8 @@ collections = sa.Table(
     sa.Column("index_name", SMALL, nullable=False),
     sa.Column("space_fp", sa.String(16), nullable=False),
     sa.Column("average_length", sa.Float, nullable=False),
-    sa.Column("vectors", sa.JSON, nullable=False),
-    sa.Column("snapshots", sa.JSON, nullable=False),
+    sa.Column("vectors", CleanJson, nullable=False),
+    sa.Column("snapshots", CleanJson, nullable=False),
     sa.Column("created_at", sa.String(40), nullable=False),
     sa.Index("ix_collections_index_name_space_fp", "index_name", "space_fp"),
 )
@@ -173,7 +179,7 @@ index_versions = sa.Table(
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("created_at", sa.String(40), nullable=False),
     sa.Column("published_at", sa.String(40)),
-    sa.Column("stats", sa.JSON, nullable=False),
+    sa.Column("stats", CleanJson, nullable=False),
 )
 
 indexes = sa.Table(

@@ -1,13 +1,22 @@
-"""Rows of collections, points, index versions and the published pointer."""
+"""Rows of collections, index versions and the published pointer; `points.py` has those of the points."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from rag_pipelines.catalog.points import (
+    all_point_ids,
+    confirm_points,
+    count_points,
+    current_points,
+    dirty_documents,
+    intend_points,
+    parsed_at,
+)
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import (
     collections,
@@ -15,10 +24,40 @@ from rag_pipelines.catalog.tables import (
     index_documents,
     index_versions,
     indexes,
-    points,
     staging,
 )
-from rag_pipelines.core.types import CURRENT
+
+__all__ = [
+    "Pointer",
+    "all_point_ids",
+    "begin_staging",
+    "candidate",
+    "collection_of",
+    "collection_row",
+    "confirm_points",
+    "count_points",
+    "current_points",
+    "dirty_documents",
+    "end_staging",
+    "forget_documents",
+    "intend_points",
+    "move_pointer",
+    "open_candidate",
+    "parsed_at",
+    "pointer",
+    "pointer_in",
+    "refresh_requested",
+    "remember_snapshot",
+    "request_refresh",
+    "save_collection",
+    "save_staged",
+    "set_version",
+    "sources_elsewhere",
+    "stage_state",
+    "supersede",
+    "unfinished_sources",
+    "versions_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +87,19 @@ def pointer_in(tx: Transaction, index: str) -> Pointer | None:
 
 def move_pointer(tx: Transaction, index: str, version: int, collection: str, snapshot: str) -> Pointer:
     """Publish: one row changes."""
-    before = pointer_in(tx, index)
-    generation = 1 if before is None else before.generation + 1
     row = {
         "index_name": index,
         "published": version,
         "collection": collection,
         "snapshot": snapshot,
-        "generation": generation,
+        "generation": 1,
         "refresh": False,
         "updated_at": now(),
     }
-    upsert(tx, indexes, [row])
+    moved = ("published", "collection", "snapshot", "refresh", "updated_at")
+    upsert(tx, indexes, [row], update=moved, add=("generation",))
     remember_snapshot(tx, collection, snapshot)
+    generation = tx.execute(sa.select(indexes.c.generation).where(indexes.c.index_name == index)).scalar_one()
     return Pointer(index, version, collection, snapshot, generation)
 
 
@@ -203,39 +242,6 @@ def stage_state(catalog: Catalog, index: str, source: str, shards: Collection[in
         return rows_of(tx.execute(statement))
 
 
-def current_points(tx: Transaction, collection: str, doc_ids: Sequence[str]) -> dict[str, list[Row]]:
-    """Point rows of the documents that are current or not certainly in the engine, by document."""
-    found: dict[str, list[Row]] = {doc_id: [] for doc_id in doc_ids}
-    for batch in batches(doc_ids):
-        statement = sa.select(points).where(
-            points.c.collection == collection,
-            points.c.doc_id.in_(batch),
-            sa.or_(points.c.removed == CURRENT, points.c.dirty),
-        )
-        for row in rows_of(tx.execute(statement)):
-            found[row["doc_id"]].append(row)
-    return found
-
-
-def dirty_documents(catalog: Catalog, collection: str, source: str) -> set[str]:
-    """Documents with points that may differ in the engine, after an interrupted staging."""
-    with reading(catalog.engine) as tx:
-        rows = tx.execute(
-            sa.select(points.c.doc_id)
-            .where(points.c.collection == collection, points.c.source == source, points.c.dirty)
-            .distinct()
-        )
-        return {row[0] for row in rows}
-
-
-def all_point_ids(tx: Transaction, doc_id: str) -> dict[str, list[str]]:
-    """Ids of every point of the document in every version, by collection."""
-    found: dict[str, list[str]] = {}
-    for row in tx.execute(sa.select(points.c.collection, points.c.point_id).where(points.c.doc_id == doc_id)):
-        found.setdefault(row[0], []).append(row[1])
-    return found
-
-
 def request_refresh(tx: Transaction, index: str) -> None:
     """Readers must get a new snapshot even without a new version: rights changed."""
     tx.execute(sa.update(indexes).where(indexes.c.index_name == index).values(refresh=True))
@@ -269,31 +275,6 @@ def collection_row(tx: Transaction, collection: str) -> Row | None:
     return found[0] if found else None
 
 
-def intend_points(
-    tx: Transaction, added: Sequence[Row], removed: Sequence[tuple[str, str]], version: int
-) -> None:
-    """Before the engine is touched: these points are to be written, these (collection, id) taken out."""
-    upsert(tx, points, [{**row, "removed": CURRENT, "dirty": True} for row in added])
-    by_collection: dict[str, list[str]] = {}
-    for collection, point in removed:
-        by_collection.setdefault(collection, []).append(point)
-    for collection, ids in by_collection.items():
-        for batch in batches(ids):
-            tx.execute(
-                sa.update(points)
-                .where(points.c.collection == collection, points.c.point_id.in_(batch))
-                .values(removed=version, dirty=True)
-            )
-
-
-def confirm_points(tx: Transaction, collection: str, doc_ids: Sequence[str]) -> None:
-    """After the engine's flush: the rows of these documents are in the engine as they stand."""
-    for batch in batches(doc_ids):
-        mine = (points.c.collection == collection) & points.c.doc_id.in_(batch) & points.c.dirty
-        tx.execute(sa.delete(points).where(mine, points.c.added >= points.c.removed))
-        tx.execute(sa.update(points).where(mine).values(dirty=False))
-
-
 def save_staged(tx: Transaction, index: str, rows: Sequence[Row]) -> None:
     """Record (`doc_id`, `collection`, `staged_key`, `access_key`) for staged documents."""
     for row in rows:
@@ -313,31 +294,3 @@ def forget_documents(tx: Transaction, index: str, doc_ids: Sequence[str]) -> Non
                 index_documents.c.index_name == index, index_documents.c.doc_id.in_(batch)
             )
         )
-
-
-def parsed_at(catalog: Catalog, doc_id: str, index: str, version: int) -> str | None:
-    """The parsed artifact that the document's citations at a version refer to."""
-    with reading(catalog.engine) as tx:
-        return tx.execute(
-            sa.select(points.c.parsed_hash)
-            .join(collections, collections.c.collection == points.c.collection)
-            .where(
-                collections.c.index_name == index,
-                points.c.doc_id == doc_id,
-                points.c.added <= version,
-                points.c.removed > version,
-            )
-            .limit(1)
-        ).scalar()
-
-
-def count_points(tx: Transaction, collection: str) -> Mapping[str, tuple[int, int]]:
-    """Per source: documents and chunks that the newest staged state holds."""
-    rows = tx.execute(
-        sa.select(
-            points.c.source, sa.func.count(sa.distinct(points.c.doc_id)), sa.func.count(points.c.point_id)
-        )
-        .where(points.c.collection == collection, points.c.removed == CURRENT)
-        .group_by(points.c.source)
-    )
-    return {row[0]: (row[1], row[2]) for row in rows}

@@ -16,7 +16,9 @@ import xxhash
 
 KEY_CHARS = 48
 RADIUS = 0.75
+"""Of an anchor, in limits: larger fills chunks better, smaller keeps edits more local."""
 SLACK = 0.25
+"""How far a group may be from the mean size of its stretch: room for choosing a good place."""
 
 
 class Atom(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -35,6 +36,8 @@ def _options(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    if not verbose:
+        warnings.simplefilter("ignore")
     logging.basicConfig(
         level=logging.INFO if verbose else logging.ERROR,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",

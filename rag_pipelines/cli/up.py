@@ -42,7 +42,8 @@ def bring_up(environment: Environment, configuration: Configuration, *, quiet: b
     if sync:
         _sync(quiet)
     prepare_dagster_home(environment, configuration.root)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, _interrupt)
     children: list[Child] = []
     try:
         for name, command in _commands(configuration).items():
@@ -149,12 +150,12 @@ def _raise_if_dead(children: list[Child]) -> None:
 
 def _stop(children: list[Child]) -> None:
     """Ask each process group to end, then insist."""
-    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    for stop in (signal.SIGTERM, signal.SIGKILL):
         for child in children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if child.process.poll() is None or stop is signal.SIGKILL:
                     os.killpg(child.process.pid, stop)
-        deadline = time.monotonic() + STOP_SECONDS / 3
+        deadline = time.monotonic() + STOP_SECONDS / 2
         while time.monotonic() < deadline and any(child.process.poll() is None for child in children):
             time.sleep(0.05)
     for child in children:

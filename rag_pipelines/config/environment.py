@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rag_pipelines.core.errors import ConfigError
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -33,9 +35,11 @@ class Environment:
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read `RAG_*` and `DAGSTER_HOME`; nothing is created on disk."""
+    """Read `RAG_*` and `DAGSTER_HOME`; nothing is created on disk. Raises ConfigError."""
     env = os.environ if variables is None else variables
     home = Path(env.get("RAG_HOME") or ".rag").expanduser().absolute()
+    if "?" in str(home):
+        raise ConfigError(f"RAG_HOME {home} contains a question mark, which ends the path in a URL; move it")
     return Environment(
         home=home,
         configs=Path(env.get("RAG_CONFIGS") or "configs").expanduser().absolute(),

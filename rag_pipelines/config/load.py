@@ -1,39 +1,24 @@
-"""Reads the configuration files; an error names file, line and field and suggests the nearest valid name."""
+"""Reads the configuration folder; an error names file, line and field and suggests the nearest valid name."""
 
 from __future__ import annotations
 
-import difflib
-import types
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TypeVar
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from rag_pipelines.config.files import SUFFIXES, ConfigFile, read_file
 from rag_pipelines.config.models import IndexConfig, ServiceConfig, SourceConfig
+from rag_pipelines.config.problems import problem_at, suggest, validate
 from rag_pipelines.core.errors import ConfigError
 
+__all__ = ["Configuration", "load_configuration", "read_file", "suggest", "validate"]
+
 M = TypeVar("M", bound=BaseModel)
-Path_ = tuple[str | int, ...]
-SUFFIXES = (".yaml", ".yml", ".json")
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
-    """One parsed file: its data and the line of every key and list item."""
-
-    path: Path
-    data: Any
-    lines: Mapping[Path_, int]
-
-    def line(self, location: Sequence[str | int]) -> int:
-        """Line of the deepest part of the location that stands in the file."""
-        for length in range(len(location), 0, -1):
-            if tuple(location[:length]) in self.lines:
-                return self.lines[tuple(location[:length])]
-        return 1
+ParamsModels = Mapping[str, type[BaseModel]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,54 +52,34 @@ class Configuration:
         return self.sources[name]
 
 
-def suggest(name: str, valid: Sequence[str]) -> str:
-    """`; did you mean 'x'?`, else the list of what is valid."""
-    near = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; valid: {', '.join(valid)}" if valid else ""
-
-
-def load_configuration(
-    configs: Path, params_models: Mapping[str, type[BaseModel]] | None = None
-) -> Configuration:
+def load_configuration(configs: Path, params_models: ParamsModels | None = None) -> Configuration:
     """Read and check every file below `configs`.
 
     `params_models` maps a connector's name to the model of its `params`; None leaves them unchecked,
-    which is for readers that never open a source. Raises ConfigError.
+    which is for readers that never open a source. Raises one ConfigError with every mistake of every file.
     """
     if not configs.is_dir():
         raise ConfigError(
             f"{configs} is not a directory; run from the project's root or set RAG_CONFIGS to the "
             "directory that holds sources/ and indexes/"
         )
-    sources: dict[str, SourceConfig] = {}
-    for file in _files(configs / "sources"):
-        source = validate(file, SourceConfig)
-        if params_models is not None:
-            _check_params(file, source, params_models)
-        _add(sources, source.source, source, file, "source")
-    indexes: dict[str, IndexConfig] = {}
-    for file in _files(configs / "indexes"):
-        index = validate(file, IndexConfig)
-        for position, name in enumerate(index.sources):
-            if name != "*" and name not in sources:
-                raise _error(
-                    file, ("sources", position), f"there is no source {name!r}{suggest(name, list(sources))}"
-                )
-        _add(indexes, index.index, index, file, "index")
-    service_path = next((p for s in SUFFIXES if (p := configs / f"service{s}").exists()), None)
-    if service_path is None:
-        raise ConfigError(f"{configs / 'service.yaml'} is missing; it must name at least principal.tenant")
-    service_file = read_file(service_path)
-    service = validate(service_file, ServiceConfig)
-    default = service.default_index
-    if default is not None and default not in indexes:
-        raise _error(
-            service_file,
-            ("default_index",),
-            f"there is no index {default!r}{suggest(default, list(indexes))}",
-        )
+    problems: list[str] = []
+
+    def read_source(file: ConfigFile) -> SourceConfig:
+        return _source(file, params_models)
+
+    sources = _read_folder(configs / "sources", "source", read_source, problems)
+    sound = not problems
+
+    def read_index(file: ConfigFile) -> IndexConfig:
+        return _index(file, list(sources) if sound else None)
+
+    indexes = _read_folder(configs / "indexes", "index", read_index, problems)
+    service: ServiceConfig | None = None
+    with _collecting(problems):
+        service = _service(configs, None if problems else list(indexes))
+    if problems or service is None:
+        raise ConfigError("\n".join(problems))
     return Configuration(
         root=configs.parent,
         sources=dict(sorted(sources.items())),
@@ -123,124 +88,77 @@ def load_configuration(
     )
 
 
-def read_file(path: Path) -> ConfigFile:
-    """Parse YAML (JSON is YAML) and remember lines. Raises ConfigError on syntax and repeated keys."""
+@contextlib.contextmanager
+def _collecting(problems: list[str]) -> Iterator[None]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: is not YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}:1: must be a mapping of fields, for example `source: handbook`")
-    lines: dict[Path_, int] = {}
-    if node is not None:
-        for location, line_number in _positions(node, (), path):
-            lines[location] = line_number
-    return ConfigFile(path=path, data=data, lines=lines)
+        yield
+    except ConfigError as error:
+        problems.append(str(error))
 
 
-def validate(file: ConfigFile, model: type[M], data: Any = None, prefix: Path_ = ()) -> M:
-    """The file as a model. Raises one ConfigError that lists every mistake with its line."""
-    try:
-        return model.model_validate(file.data if data is None else data)
-    except ValidationError as error:
-        problems = [
-            _describe(file, model, prefix, detail)
-            for detail in error.errors(include_url=False, include_context=True)
-        ]
-        raise ConfigError("\n".join(problems)) from error
-
-
-def _files(folder: Path) -> list[ConfigFile]:
+def _read_folder(
+    folder: Path, kind: str, read: Callable[[ConfigFile], M], problems: list[str]
+) -> dict[str, M]:
+    """The models of a folder by the field that names them; mistakes go to `problems`."""
+    found: dict[str, M] = {}
+    files: dict[str, Path] = {}
     if not folder.is_dir():
-        return []
-    return [read_file(path) for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES]
-
-
-def _add(known: dict[str, M], name: str, value: M, file: ConfigFile, kind: str) -> None:
-    if name in known:
-        raise _error(file, (kind,), f"{kind} {name!r} is already defined in another file of this folder")
-    known[name] = value
-
-
-def _check_params(
-    file: ConfigFile, source: SourceConfig, params_models: Mapping[str, type[BaseModel]]
-) -> None:
-    if source.connector not in params_models:
-        hint = suggest(source.connector, list(params_models))
-        raise _error(file, ("connector",), f"there is no connector {source.connector!r}{hint}")
-    validate(file, params_models[source.connector], source.params, ("params",))
-
-
-def _positions(node: yaml.Node, location: Path_, path: Path) -> Iterator[tuple[Path_, int]]:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise ConfigError(f"{path}:{key.start_mark.line + 1}: {name} is given twice")
-            seen.add(name)
-            yield (*location, name), key.start_mark.line + 1
-            yield from _positions(value, (*location, name), path)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, value in enumerate(node.value):
-            yield (*location, position), value.start_mark.line + 1
-            yield from _positions(value, (*location, position), path)
-
-
-def _error(file: ConfigFile, location: Path_, message: str) -> ConfigError:
-    field = ".".join(str(part) for part in location)
-    return ConfigError(f"{file.path}:{file.line(location)}: {field}: {message}")
-
-
-def _describe(file: ConfigFile, model: type[BaseModel], prefix: Path_, detail: Any) -> str:
-    location: Path_ = (*prefix, *detail["loc"])
-    kind = detail["type"]
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        valid = _fields_at(model, detail["loc"][:-1])
-        message = f"there is no such field{suggest(str(detail['loc'][-1]), valid)}"
-    elif kind == "missing":
-        message = "is required and missing"
-    elif kind in ("literal_error", "enum"):
-        valid = _choices(str(detail.get("ctx", {}).get("expected", "")))
-        message = f"{detail['input']!r} is not one of the choices{suggest(str(detail['input']), valid)}"
-    elif kind == "string_pattern_mismatch":
-        message = f"{detail['input']!r} does not match {detail['ctx']['pattern']}"
-    field = ".".join(str(part) for part in location) or model.__name__
-    return f"{file.path}:{file.line(location)}: {field}: {message}"
-
-
-def _choices(expected: str) -> list[str]:
-    return [part.strip(" '") for part in expected.replace(" or ", ", ").split(",") if part.strip(" '")]
-
-
-def _fields_at(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """Names of the fields of the model nested at the location; empty where it cannot be told."""
-    current: type[BaseModel] | None = model
-    for part in location:
-        if current is None:
-            return []
-        field = current.model_fields.get(str(part))
-        if field is None:
+        return found
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES:
             continue
-        current = _model_in(field.annotation)
-    return list(current.model_fields) if current is not None else []
+        with _collecting(problems):
+            file = read_file(path)
+            model = read(file)
+            name = str(getattr(model, kind))
+            if name in found:
+                raise problem_at(file, (kind,), f"{kind} {name!r} is already defined in {files[name].name}")
+            found[name] = model
+            files[name] = path
+    return found
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    origin = get_origin(annotation)
-    if origin is Literal:
-        return None
-    if origin in (Union, types.UnionType, dict, tuple, list):
-        return next((m for part in get_args(annotation) if (m := _model_in(part)) is not None), None)
-    return None
+def _source(file: ConfigFile, params_models: ParamsModels | None) -> SourceConfig:
+    problems: list[str] = []
+    source: SourceConfig | None = None
+    with _collecting(problems):
+        source = validate(file, SourceConfig)
+    connector, params = file.data.get("connector"), file.data.get("params")
+    if params_models is not None and isinstance(connector, str):
+        name = connector.strip()
+        with _collecting(problems):
+            if name not in params_models:
+                hint = suggest(name, sorted(params_models))
+                raise problem_at(file, ("connector",), f"there is no connector {name!r}{hint}")
+            if isinstance(params, dict):
+                validate(file, params_models[name], params, ("params",))
+    if problems or source is None:
+        raise ConfigError("\n".join(problems))
+    return source
+
+
+def _index(file: ConfigFile, sources: list[str] | None) -> IndexConfig:
+    """`sources` None: they have mistakes of their own, so which exist cannot be told."""
+    index = validate(file, IndexConfig)
+    unknown = [
+        str(problem_at(file, ("sources", position), f"there is no source {name!r}{suggest(name, sources)}"))
+        for position, name in enumerate(index.sources)
+        if sources is not None and name != "*" and name not in sources
+    ]
+    if unknown:
+        raise ConfigError("\n".join(unknown))
+    return index
+
+
+def _service(configs: Path, indexes: list[str] | None) -> ServiceConfig:
+    path = next((p for s in SUFFIXES if (p := configs / f"service{s}").exists()), None)
+    if path is None:
+        raise ConfigError(f"{configs / 'service.yaml'} is missing; it must name at least principal.tenant")
+    file = read_file(path)
+    service = validate(file, ServiceConfig)
+    default = service.default_index
+    if default is not None and indexes is not None and default not in indexes:
+        raise problem_at(
+            file, ("default_index",), f"there is no index {default!r}{suggest(default, indexes)}"
+        )
+    return service

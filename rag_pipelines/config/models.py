@@ -5,38 +5,93 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from rag_pipelines.core.types import Classification, Distance
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME, description="lower case letters, digits and _")]
-_DURATION = re.compile(r"^(\d+)\s*(s|m|h|d|w)$")
+_ACL_ENTRY = r"^(\*|(user|group):\S+)$"
+_CRON = r"^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|\S+(\s+\S+){4})$"
+_DURATION = r"^([0-9]+)\s*(s|m|h|d|w)$"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def parse_duration(value: object) -> object:
-    """`90s`, `15m`, `6h`, `2d` or `1w` as a timedelta; anything else is left for pydantic to judge."""
-    if isinstance(value, str):
-        match = _DURATION.match(value.strip())
-        if match is None:
-            raise ValueError("is not a duration; write a number and s, m, h, d or w, such as 15m")
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+def parse_duration(value: object) -> timedelta:
+    """`90s`, `15m`, `6h`, `2d` or `1w`; a bare number has no unit (and YAML reads 1:30 as 90), so it is refused."""
+    if isinstance(value, timedelta):
+        return value
+    match = re.match(_DURATION, value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("is not a duration; write a number and s, m, h, d or w, such as 15m")
+    try:
+        duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError as error:
+        raise ValueError("is too long a duration") from error
+    if not duration:
+        raise ValueError("must be longer than zero")
+    return duration
+
+
+def _check_cron(value: str) -> str:
+    if not re.match(_CRON, value):
+        raise ValueError("is not a cron expression; write five fields such as */15 * * * *, or @daily")
+    return value
+
+
+def _check_acl_entry(value: str) -> str:
+    if not re.match(_ACL_ENTRY, value):
+        raise ValueError(f"{value!r} is not group:NAME, user:NAME or *")
+    return value
+
+
+def _check_tenant(value: str) -> str:
+    if value == "*":
+        raise ValueError("must be a name, not *")
+    return value
+
+
+def _check_endpoint(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("is not an http:// or https:// URL")
+    if url.password or url.username:
+        raise ValueError("carries a user or password; name the variable that holds the key in api_key_env")
     return value
 
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(parse_duration, json_schema_input_type=str),
+    BeforeValidator(parse_duration, json_schema_input_type=Annotated[str, Field(pattern=_DURATION)]),
     PlainSerializer(lambda value: f"{int(value.total_seconds())}s", return_type=str),
 ]
+
+
+Cron = Annotated[str, AfterValidator(_check_cron), Field(json_schema_extra={"pattern": _CRON})]
+AclEntry = Annotated[str, AfterValidator(_check_acl_entry), Field(json_schema_extra={"pattern": _ACL_ENTRY})]
+Tenant = Annotated[str, Field(min_length=1), AfterValidator(_check_tenant)]
 
 
 class Model(BaseModel):
     """Base of every configuration model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        str_strip_whitespace=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+    )
 
 
 class Freshness(Model):
@@ -112,34 +167,25 @@ class SourceConfig(Model):
     source: Name
     connector: str
     params: dict[str, Any]
-    tenant: str = Field(min_length=1)
+    tenant: Tenant
     classification: Classification = Classification.INTERNAL
-    acl: tuple[str, ...] = Field(
+    acl: tuple[AclEntry, ...] = Field(
         default=(), description="who may read: group:NAME, user:NAME or * for everyone of the tenant"
     )
     owner: str | None = Field(default=None, description="e-mail or team shown in the UI")
     description: str | None = None
     shards: int = Field(default=16, ge=1, le=64, description="partitions in Dagster; fixed once synced")
-    schedule: str | None = Field(default=None, description="cron expression of the sync")
+    schedule: Cron | None = Field(default=None, description="cron expression of the sync")
     freshness: Freshness | None = None
     chunking: Chunking = Chunking()
     parsing: ParsingLimits = ParsingLimits()
     limits: SourceLimits = SourceLimits()
 
-    @model_validator(mode="after")
-    def _rights(self) -> SourceConfig:
-        for entry in self.acl:
-            if entry != "*" and not re.match(r"^(user|group):\S+$", entry):
-                raise ValueError(f"acl entry {entry!r} is not group:NAME, user:NAME or *")
-        if self.tenant == "*":
-            raise ValueError("tenant must be a name, not *")
-        return self
-
 
 class OpenAIEmbedding(Model):
     """An OpenAI-compatible embeddings endpoint."""
 
-    base_url: str = Field(description="up to and with /v1")
+    base_url: Annotated[str, AfterValidator(_check_endpoint)] = Field(description="up to and with /v1")
     api_key_env: str | None = Field(
         default=None, pattern=r"^[A-Z][A-Z0-9_]*$", description="NAME of the variable holding the key"
     )
@@ -217,8 +263,8 @@ class IndexConfig(Model):
 class PrincipalConfig(Model):
     """Who asks, until callers authenticate."""
 
-    subject: str = "local"
-    tenant: str
+    subject: str = Field(default="local", min_length=1)
+    tenant: Tenant
     groups: tuple[str, ...] = ()
     clearance: Classification = Classification.INTERNAL
 

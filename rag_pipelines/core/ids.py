@@ -15,8 +15,9 @@ def content_hash(data: bytes | str) -> str:
 
 
 def document_id(source: str, uri: str) -> str:
-    """Stable under edits: a function of where the document lies, not of what it says."""
-    return str(uuid.uuid5(NAMESPACE, f"{source}\n{uri}"))
+    """UUIDv5, stable under edits: a function of where the document lies, not of what it says."""
+    name = f"{source}\n{uri}".encode("utf-8", "surrogatepass")
+    return str(uuid.UUID(bytes=hashlib.sha1(NAMESPACE.bytes + name).digest()[:16], version=5))
 
 
 def chunk_id(doc_id: str, text_hash: str, occurrence: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from rag_pipelines.config.environment import Environment
@@ -17,6 +19,7 @@ def build_definitions(
     environment: Environment, configuration: Configuration, progress: Progress | None = None
 ) -> dg.Definitions:
     """Everything that Dagster knows of a configuration; no source yet means no asset, and no error."""
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
     if not configuration.sources:
         return dg.Definitions()
     partitions = shard_partitions(configuration)

@@ -71,7 +71,17 @@ def _run(
     result = definitions.resolve_job_def(name).execute_in_process(
         instance=instance, tags=tags, run_config=QUIET, raise_on_error=False
     )
+    if not result.success and _was_interrupted(result):
+        raise KeyboardInterrupt
     return RunOutcome(result.run_id, sources, None if result.success else _first_failure(result))
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Dagster turns Ctrl-C into a failed step; the person meant to stop."""
+    failures = (event.step_failure_data for event in result.all_events if event.is_step_failure)
+    return any(
+        data.error is not None and data.error.cls_name == "DagsterExecutionInterruptedError" for data in failures
+    )
 
 
 def _first_failure(result: dg.ExecuteInProcessResult) -> str:

@@ -12,6 +12,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -164,7 +165,8 @@ def original(files: ModelFiles) -> Iterator[tuple[Any, FloatArray]]:
             weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
             return (hidden * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
 
-    with torch.no_grad(), redirect_stdout(sys.stderr):
+    with torch.no_grad(), redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         yield Pooled(model[0].auto_model).eval(), np.asarray(reference, np.float32)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -84,8 +83,7 @@ def _fp32(files: ModelFiles, models_dir: Path) -> Path:
         import torch
 
         dynamic = {0: "texts", 1: "tokens"}
-        with original(files) as (module, reference), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with original(files) as (module, reference):
             try:
                 torch.onnx.export(
                     module,

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 MAX_STREAMS = 16
 _MIN_BUDGET = 1024
+_POLL_MS = 5
 _MODEL = "model.xml"
 _LIBRARIES = ("openvino", "torch", "transformers", "sentence-transformers")
 
@@ -55,7 +56,8 @@ class OpenVINOBackend:
         self._label = f"openvino {precision}"
         self._lock = threading.Lock()
         self._compiled: dict[int, Any] = {}
-        self._requests = threading.local()
+        self._query_lock = threading.Lock()
+        self._request: Any = None
         try:
             self._model = self._core.read_model(model)
         except RuntimeError as error:
@@ -75,35 +77,37 @@ class OpenVINOBackend:
         return min(tokens, max(_MIN_BUDGET, tokens // self._streams))
 
     def run(self, batches: Sequence[TokenBatch], done: Callable[[TokenBatch, FloatArray], None]) -> None:
-        """Vectors of each batch as the streams finish them."""
-        from openvino import AsyncInferQueue
+        """Vectors of each batch as the streams finish them.
 
-        finished: deque[tuple[TokenBatch, FloatArray]] = deque()
-        queue = AsyncInferQueue(self._compile(self._streams), self._streams)
-        queue.set_callback(
-            lambda request, batch: finished.append((batch, request.get_output_tensor(0).data.copy()))
-        )
+        Requests are started and awaited from this thread alone. AsyncInferQueue with a callback aborts the
+        interpreter's exit now and then, and requests driven from several Python threads can deadlock.
+        """
+        compiled = self._compile(self._streams)
+        idle = [compiled.create_infer_request() for _ in range(min(self._streams, len(batches)))]
+        busy: deque[tuple[Any, TokenBatch]] = deque()
         for batch in batches:
-            queue.start_async([batch.input_ids, batch.attention_mask], batch)
-            while finished:
-                done(*finished.popleft())
-        queue.wait_all()
-        while finished:
-            done(*finished.popleft())
+            if not idle:
+                idle.append(_collect(busy, done))
+            request = idle.pop()
+            request.start_async([batch.input_ids, batch.attention_mask])
+            busy.append((request, batch))
+        while busy:
+            _collect(busy, done)
 
     def run_one(self, batch: TokenBatch) -> FloatArray:
-        """Vector of one text; every thread has its own request."""
-        request = getattr(self._requests, "request", None)
-        if request is None:
-            request = self._compile(1).create_infer_request()
-            self._requests.request = request
-        request.infer([batch.input_ids, batch.attention_mask], share_inputs=True)
-        return np.array(request.get_output_tensor(0).data, np.float32)
+        """Vector of one text. Threads take turns: each query uses all cores for its few milliseconds."""
+        compiled = self._compile(1)
+        with self._query_lock:
+            if self._request is None:
+                self._request = compiled.create_infer_request()
+            self._request.infer([batch.input_ids, batch.attention_mask])
+            return np.array(self._request.get_output_tensor(0).data, np.float32)
 
     def close(self) -> None:
         """Release the compiled models."""
-        self._requests = threading.local()
-        self._compiled.clear()
+        with self._query_lock, self._lock:
+            self._request = None
+            self._compiled.clear()
 
     def _compile(self, streams: int) -> Any:
         with self._lock:
@@ -119,6 +123,16 @@ class OpenVINOBackend:
                     },
                 )
             return self._compiled[streams]
+
+
+def _collect(busy: deque[tuple[Any, TokenBatch]], done: Callable[[TokenBatch, FloatArray], None]) -> Any:
+    """Hand over the first finished batch, waiting on the oldest, and return its idle request."""
+    while True:
+        for position, (request, batch) in enumerate(busy):
+            if request.wait_for(_POLL_MS if position == 0 else 0):
+                del busy[position]
+                done(batch, np.array(request.get_output_tensor(0).data, np.float32))
+                return request
 
 
 def open_openvino(files: ModelFiles, models_dir: Path, precision: str) -> OpenVINOBackend:

@@ -62,8 +62,8 @@ class Bm25Encoder:
     """Terms are stemmed words without stop words, as the analyzer's language has them (`none`: neither).
 
     An identifier (`ERR_42`, `foo.bar`, `X-Id`, `v3.5.1`) is a term whole, and so is each part. Scripts without
-    spaces between words give overlapping pairs of characters. A term's index is its xxhash32; two terms that share
-    one count as the same. Safe to use from several threads.
+    spaces between words give each character and each pair of neighbours. A term's index is its xxhash32; two terms
+    that share one count as the same. Safe to use from several threads.
     """
 
     def __init__(self, config: SparseConfig) -> None:
@@ -133,7 +133,7 @@ class Bm25Encoder:
 
     def _terms_of(self, word: str) -> list[str]:
         if _UNSPACED_START.match(word):
-            return [a + b for a, b in pairwise(word)] or [word]
+            return [*word, *(a + b for a, b in pairwise(word))]
         parts = [part for part in _SEPARATORS.split(word) if part]
         whole = [] if parts == [word] else [word]
         return whole + [self._stem(part) for part in parts if part not in self._stop_words]

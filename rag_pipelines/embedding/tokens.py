@@ -45,7 +45,7 @@ def _load(path: Path) -> Any:
 
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 - the library raises bare Exception for every cause
+    except Exception as error:
         raise EmbeddingError(
             f"the tokenizer {path} cannot be read ({error}); make it once with "
             f"`transformers.AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)`"

@@ -22,10 +22,12 @@ _REPORT_EVERY = 1024
 def load_sentence_transformer(files: ModelFiles, precision: str) -> Any:
     """The model on the CPU, from files already on disk, safetensors only, no remote code."""
     import torch
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    progress: Any = transformers_logging
+    progress.disable_progress_bar()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     try:
         model = SentenceTransformer(
@@ -35,7 +37,7 @@ def load_sentence_transformer(files: ModelFiles, precision: str) -> Any:
             trust_remote_code=False,
             model_kwargs={"use_safetensors": True, "dtype": dtype},
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise EmbeddingError(f"model {files.name} in {files.path} cannot be loaded: {error}") from error
     return model.eval()
 

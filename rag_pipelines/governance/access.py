@@ -55,7 +55,11 @@ def principal_from_json(data: Any, where: str) -> Principal:
         )
     unknown = set(data) - FIELDS
     if unknown:
-        raise AccessDenied(f"{where}: a principal has no field {sorted(unknown)[0]!r}")
+        known = ", ".join(sorted(FIELDS))
+        raise AccessDenied(f"{where}: a principal has no field {min(map(str, unknown))!r}, only {known}")
+    subject = data.get("subject", "anonymous")
+    if not isinstance(subject, str) or not subject:
+        raise AccessDenied(f"{where}: subject must be a name")
     groups = data.get("groups", [])
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise AccessDenied(f"{where}: groups must be a list of names")
@@ -65,7 +69,7 @@ def principal_from_json(data: Any, where: str) -> Principal:
         tiers = ", ".join(tier.value for tier in Classification)
         raise AccessDenied(f"{where}: clearance must be one of {tiers}") from error
     return Principal(
-        subject=str(data.get("subject", "anonymous")),
+        subject=subject,
         tenant=data["tenant"],
         groups=tuple(groups),
         clearance=clearance,

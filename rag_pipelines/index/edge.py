@@ -3,6 +3,8 @@
 Below `root` each collection has `writer/` (the shard that the one writer opens), `space.json`, and
 `snapshots/<token>/` (copies that readers open). A copy shares blocks where the file system can
 (btrfs, XFS, bcachefs); elsewhere it costs the collection's size on disk.
+
+A process must not fork while a shard is open: the child hangs. Start others with spawn or forkserver.
 """
 
 from __future__ import annotations
@@ -188,6 +190,7 @@ class EdgeEngine:
             lock = self._lock(files)
             try:
                 remove_tree(files.directory)
+                sweep(self._root)
             finally:
                 lock.release()
 

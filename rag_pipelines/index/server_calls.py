@@ -43,7 +43,7 @@ class Calls:
             return retrying(request)
         except (ApiException, ResourceExhaustedResponse, httpx.HTTPError, ValueError) as error:
             transient = is_transient(error)
-            advice = "is it running and reachable?" if transient else "see the server's log"
+            advice = "is it running and reachable?" if transient else "see its log and its version"
             raise EngineError(
                 f"Qdrant at {self.where} failed while {doing}: {_reason(error)}; {advice}",
                 transient=transient,
@@ -54,7 +54,9 @@ def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed later: no connection, time-out, overload, 5xx."""
     if isinstance(error, UnexpectedResponse):
         return error.status_code in {408, 429} or (error.status_code or 0) >= 500
-    return isinstance(error, ResponseHandlingException | ResourceExhaustedResponse | httpx.TransportError)
+    if isinstance(error, ResponseHandlingException):
+        return isinstance(error.source, httpx.TransportError)
+    return isinstance(error, ResourceExhaustedResponse | httpx.TransportError)
 
 
 def _reason(error: Exception) -> str:

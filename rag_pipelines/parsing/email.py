@@ -1,7 +1,7 @@
 """E-mail (RFC 5322, MIME): subject, people and date, the body as its sender wrote it, names of what is attached.
 
-Headers are read with the lenient policy of the standard library: the strict one raises on what real
-mail has, and takes quadratic time for long address lists.
+The lenient policy of the standard library reads it: the modern one raises on what real mail has, and takes
+quadratic time for long address lists.
 """
 
 from __future__ import annotations
@@ -10,18 +10,16 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from email import message_from_bytes
-from email.errors import HeaderParseError
-from email.header import decode_header
 from email.message import Message
-from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any
 
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ElementKind, ParsedDocument
 from rag_pipelines.parsing import encoding, html, plain
-from rag_pipelines.parsing.builder import DocumentBuilder, clean, one_line
+from rag_pipelines.parsing.builder import DocumentBuilder, clean
+from rag_pipelines.parsing.charset import decode_declared, decode_page
+from rag_pipelines.parsing.mailheaders import Bounded, decode_words, header, people, sent_at
 from rag_pipelines.parsing.registry import EMAIL
 
 VERSION = 1
@@ -30,8 +28,9 @@ MAX_PARTS = 2000
 MAX_NESTED = 20
 
 _MAX_BOUNDARIES = 500
-_MAX_HEADER = 20_000
 _LISTED = 100
+_MAX_SUBJECT = 1000
+_STUB = 200
 _KNOWN_HEADERS = ("From", "To", "Subject", "Date", "Message-ID", "Received", "Sender", "Cc", "MIME-Version")
 _SHOWN_HEADERS = ("From", "To", "Cc", "Date")
 _SIGNATURE = re.compile(r"^-- ?$", re.MULTILINE)
@@ -57,7 +56,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     ParseError for what is no mail, is encrypted, or has more parts than a mail has.
     """
     message = _read(data)
-    subject = header(message, "Subject")
+    subject = header(message, "Subject")[:_MAX_SUBJECT]
     reading = _Reading()
     if subject:
         reading.builder.add(ElementKind.TITLE, subject)
@@ -67,7 +66,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     except RecursionError:
         raise ParseError("the mail nests its parts too deeply to be read") from None
     if reading.encrypted and reading.bodies == 0:
-        raise ParseError("the mail is encrypted (S/MIME or PGP); store a decrypted copy to have it indexed")
+        raise ParseError("the mail is encrypted or sealed (S/MIME or PGP); store a decrypted copy to have it indexed")
     _add_attachments(reading)
     return reading.builder.build(EMAIL, "email", title=subject or None, metadata=_metadata(message, reading))
 
@@ -82,7 +81,7 @@ def _read(data: bytes) -> Message:
             f"the mail declares more than {_MAX_BOUNDARIES} multipart boundaries: no real mail does"
         )
     try:
-        message = message_from_bytes(data)
+        message = message_from_bytes(data, policy=Bounded())
     except RecursionError:
         raise ParseError("the mail nests its parts too deeply to be read") from None
     if not any(known in message for known in _KNOWN_HEADERS):
@@ -90,71 +89,10 @@ def _read(data: bytes) -> Message:
     return message
 
 
-def header(message: Message, name: str) -> str:
-    """The header decoded to one line of text; empty where it is not there."""
-    value = message.get(name)
-    if value is None:
-        return ""
-    return _decode_words(str(value))
-
-
-def _decode_words(raw: str) -> str:
-    raw = raw[:_MAX_HEADER]
-    try:
-        pieces = decode_header(raw)
-    except (HeaderParseError, ValueError):
-        return one_line(raw)
-    return one_line("".join(_header_piece(piece, charset) for piece, charset in pieces))
-
-
-def _header_piece(piece: bytes | str, charset: str | None) -> str:
-    if isinstance(piece, str):
-        return (
-            piece.encode("ascii", "surrogateescape").decode("utf-8", "replace")
-            if not piece.isprintable()
-            else piece
-        )
-    return _decode(piece, charset)
-
-
-def _decode(payload: bytes, charset: str | None) -> str:
-    """As declared where the bytes agree with it, else by what they look like.
-
-    Any bytes agree with a single-byte charset, so that valid UTF-8 is believed over it.
-    """
-    codec = html.codec_of(charset) if charset else None
-    if codec is None or codec.startswith(("cp125", "iso8859", "koi8", "mac")):
-        return html.decode_as(payload, codec)
-    try:
-        return payload.decode(codec)
-    except UnicodeDecodeError:
-        return encoding.decode(payload)[0]
-
-
-def _people(message: Message, name: str) -> list[str]:
-    """`Name <address>` each, decoded after they were taken apart so that a comma in a name divides nothing."""
-    found = []
-    values = message.get_all(name, [])[:_LISTED]
-    for person, address in getaddresses([str(value)[:_MAX_HEADER] for value in values]):
-        shown = _decode_words(person)
-        found.append(f"{shown} <{address}>" if shown and address else shown or address)
-    return [one_line(person) for person in found if person]
-
-
-def _sent_at(message: Message) -> datetime | None:
-    raw = header(message, "Date")
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
-        try:
-            return read(raw)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-    return None
-
-
 def _add_people(builder: DocumentBuilder, message: Message) -> None:
     lines = []
     for name in _SHOWN_HEADERS:
-        text = header(message, name) if name == "Date" else ", ".join(_people(message, name)[:_LISTED])
+        text = header(message, name)[:200] if name == "Date" else ", ".join(people(message, name)[:_LISTED])
         if text:
             lines.append(f"{name}: {text}")
     builder.add(ElementKind.PARAGRAPH, "\n".join(lines), keep_lines=True)
@@ -199,14 +137,14 @@ def _is_attached(part: Message) -> bool:
 
 def _attachment_name(part: Message) -> str:
     name = _lenient(part.get_filename) or ""
-    return _decode_words(name)[:200] or f"unnamed {part.get_content_type()}"
+    return decode_words(name)[:200] or f"unnamed {part.get_content_type()}"
 
 
 def _add_forwarded(reading: _Reading, part: Message, depth: int) -> None:
     if depth >= MAX_NESTED:
         raise ParseError(f"the mail holds mails within mails more than {MAX_NESTED} deep")
     for inner in _children(part):
-        reading.builder.add(ElementKind.HEADING, header(inner, "Subject") or "Forwarded message", level=2)
+        reading.builder.add(ElementKind.HEADING, header(inner, "Subject")[:_MAX_SUBJECT] or "Forwarded message", level=2)
         _add_people(reading.builder, inner)
         reading.bodies += 1
         _add_part(reading, inner, depth + 1)
@@ -219,17 +157,12 @@ def _add_alternative(reading: _Reading, choices: list[Message], depth: int) -> N
              for kind in ("text/plain", "text/html")}  # fmt: skip
     plain_length = sum(len(_text(leaf).strip()) for leaf in texts["text/plain"])
     trial = DocumentBuilder()
-    if plain_length < 200 and any(html.write_body(trial, _text(leaf)) for leaf in texts["text/html"]):
-        prefer = "text/plain" if plain_length and trial.length < 4 * plain_length else "text/html"
-    else:
-        prefer = "text/plain" if plain_length else "text/html"
-    unwanted = (
-        {id(leaf) for kind, leaves in texts.items() if kind != prefer for leaf in leaves}
-        if texts[prefer]
-        else set()
-    )
+    if plain_length < _STUB:
+        for leaf in texts["text/html"]:
+            html.write_body(trial, _text(leaf))
+    passed_over = texts["text/plain" if trial.length > 4 * plain_length else "text/html"]
     for leaf in flat:
-        if id(leaf) not in unwanted:
+        if not any(leaf is other for other in passed_over):
             _add_part(reading, leaf, depth)
 
 
@@ -251,12 +184,15 @@ def _text(part: Message) -> str:
         return ""
     charset = _lenient(part.get_content_charset)
     if part.get_content_type() == "text/html" and not charset:
-        return html.decode(payload)
-    return _decode(payload, charset)
+        return decode_page(payload)
+    return decode_declared(payload, charset)
 
 
 def _add_body(reading: _Reading, part: Message, kind: str) -> None:
     text = _text(part)
+    if text.lstrip().startswith("-----BEGIN PGP MESSAGE-----"):
+        reading.encrypted = True
+        return
     before = reading.builder.length
     if kind == "text/html":
         html.write_body(reading.builder, text)
@@ -284,11 +220,11 @@ def _add_attachments(reading: _Reading) -> None:
 
 
 def _metadata(message: Message, reading: _Reading) -> dict[str, Any]:
-    sent = _sent_at(message)
+    sent = sent_at(message)
     values: dict[str, Any] = {
-        "from": ", ".join(_people(message, "From")),
-        "to": _people(message, "To")[:_LISTED],
-        "cc": _people(message, "Cc")[:_LISTED],
+        "from": ", ".join(people(message, "From")),
+        "to": people(message, "To")[:_LISTED],
+        "cc": people(message, "Cc")[:_LISTED],
         "date": sent.isoformat() if sent else "",
         "message_id": header(message, "Message-ID"),
         "in_reply_to": header(message, "In-Reply-To"),

@@ -6,7 +6,6 @@ and side notes go too, on everything else nothing is dropped that does not name 
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -14,22 +13,14 @@ from typing import Any
 
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ElementKind, ParsedDocument
-from rag_pipelines.parsing import boilerplate, encoding, htmlmeta, htmltext, htmltree, markup
+from rag_pipelines.parsing import boilerplate, charset, htmlmeta, htmltext, htmltree, markup
 from rag_pipelines.parsing.builder import DocumentBuilder, one_line
 from rag_pipelines.parsing.registry import HTML
 
 VERSION = 1
 
 _PARSER = "html"
-_CHARSET = re.compile(
-    rb"<(?:meta[^>]{0,300}?charset|\?xml[^>]{0,100}?encoding)\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE
-)
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]{1,1000})", re.IGNORECASE)
-_SUPERSETS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932",
-              "euc_kr": "cp949", "iso8859-9": "cp1254", "iso8859-11": "cp874", "big5": "big5hkscs"}  # fmt: skip
-_NOT_TEXT = frozenset(
-    {"idna", "punycode", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape", "utf-7", "undefined"}
-)
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 
@@ -41,7 +32,7 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     """
     from selectolax.lexbor import LexborHTMLParser
 
-    source = decode(data)
+    source = charset.decode_page(data)
     safe = markup.safe_source(source)
     if safe is None:
         return _parse_flat(source)
@@ -119,35 +110,3 @@ def _write_flat(builder: DocumentBuilder, source: str) -> None:
             builder.add(ElementKind.LIST_ITEM, text)
         else:
             builder.add(ElementKind.PARAGRAPH, text)
-
-
-def decode(data: bytes) -> str:
-    """BOM, then what the page declares where the bytes agree, then statistics.
-
-    Valid UTF-8 beyond ASCII is believed over a declaration: templates carry stale ones.
-    """
-    if data.startswith(codecs.BOM_UTF8) or encoding.wide_encoding(data) is not None:
-        return encoding.decode(data)[0]
-    declared = _CHARSET.search(data[:4096])
-    codec = codec_of(declared[1].decode("ascii", "replace")) if declared else None
-    return decode_as(data, codec)
-
-
-def decode_as(data: bytes, codec: str | None) -> str:
-    """Valid UTF-8, else what `codec` makes of it, else statistics."""
-    if codec is None or codec.startswith(("utf", "iso2022")):
-        return encoding.decode(data)[0]
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode(codec, "replace")
-
-
-def codec_of(label: str) -> str | None:
-    """The Python codec that browsers use for a declared charset; None for what is no text encoding."""
-    try:
-        name = codecs.lookup(label).name
-        b"".decode(name)
-    except (LookupError, UnicodeError, ValueError):
-        return None
-    return None if name in _NOT_TEXT else _SUPERSETS.get(name, name)

@@ -12,6 +12,7 @@ from rag_pipelines.parsing.builder import one_line
 _ARTICLE_TYPE = re.compile(r"(?:Article|BlogPosting|Report)$")
 _ARTICLE_META = ("article:", "parsely-", "sailthru.date", "pubdate", "publish-date", "publication_date")
 _SEPARATORS = re.compile(r"\s+(?:[|–—·»«:•]|::|-{1,2})\s+")
+_PERMALINK = " ¶#§🔗"
 _MAX_VALUE = 1000
 _MAX_JSON = 500_000
 
@@ -124,11 +125,13 @@ def _title(tree: Any, shared: str, site: str) -> str | None:
     element = tree.css_first("title")
     full = one_line(element.text() if element is not None else "")
     trimmed = _without_site(full, site)
-    headings = [one_line(heading.text() or "") for heading in tree.css("h1")[:8]]
+    headings = [one_line(heading.text() or "").rstrip(_PERMALINK) for heading in tree.css("h1")[:8]]
     for reference in (shared, trimmed, full):
-        folded = reference.casefold()
-        for heading in headings:
-            if heading and heading.casefold() in folded and 2 * len(heading) >= len(reference):
+        beginnings = {reference[: gap.start()].casefold() for gap in _SEPARATORS.finditer(reference)}
+        for heading in filter(None, headings):
+            folded = heading.casefold()
+            longer_half = folded in reference.casefold() and 2 * len(heading) >= len(reference)
+            if folded in beginnings or longer_half:
                 return heading
     if shared and shared != site:
         return _without_site(shared, site)
@@ -149,5 +152,5 @@ def _without_site(title: str, site: str) -> str:
     if site and title[: parts[0].start()].strip().casefold() == site.casefold():
         return title[parts[0].end() :].strip()
     certain = last[0].strip() in {"|", "»", "•", "·", "::", "—"}
-    short = len(tail.split()) <= (6 if certain else 3) and len(tail) < len(head)
+    short = len(tail.split()) <= (6 if certain else 3) and len(tail) < (1.5 if certain else 1) * len(head)
     return head if short and (certain or len(head.split()) >= 3) else title

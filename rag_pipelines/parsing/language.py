@@ -15,23 +15,13 @@ _MIN_CONFIDENCE = 0.5
 
 
 def detect_language(document: ParsedDocument) -> str | None:
-    """ISO 639-1 code of the first 1,200 characters that are not code; None where that is uncertain.
-
-    The first call loads a model of about 90 MB, which takes half a second.
-    """
-    sample = _prose(document)
-    if sum(map(str.isalpha, sample)) < _MIN_LETTERS:
-        return None
-    label, confidence = _identifier().classify(sample)
-    return str(label) if confidence >= _MIN_CONFIDENCE and label != "zxx" else None
+    """ISO 639-1 code of the document; None where it has too little prose or the answer is uncertain."""
+    sample = sample_of(document)
+    return None if sample is None else language_of(sample)
 
 
-def preload() -> None:
-    """Load the model now."""
-    _identifier()
-
-
-def _prose(document: ParsedDocument) -> str:
+def sample_of(document: ParsedDocument) -> str | None:
+    """The first 1,200 characters that are not code; None where that holds too few letters to tell."""
     taken: list[str] = []
     size = 0
     for element in document.elements:
@@ -42,7 +32,19 @@ def _prose(document: ParsedDocument) -> str:
         size += len(part)
         if size >= _LETTERS:
             break
-    return "\n".join(taken)
+    sample = "\n".join(taken)
+    return sample if sum(map(str.isalpha, sample)) >= _MIN_LETTERS else None
+
+
+def language_of(sample: str) -> str | None:
+    """ISO 639-1 code; the first call loads a model of about 90 MB, which takes half a second."""
+    label, confidence = _identifier().classify(sample)
+    return str(label) if confidence >= _MIN_CONFIDENCE and label != "zxx" else None
+
+
+def preload() -> None:
+    """Load the model now."""
+    _identifier()
 
 
 @cache

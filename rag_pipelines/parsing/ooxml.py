@@ -1,7 +1,8 @@
 """What Word, PowerPoint and Excel files share: the guarded archive, its relationships, its core properties.
 
-The archive is inflated once under limits before any library sees it: the sizes in a zip directory are
-only claims. Document type declarations, which the formats forbid, are refused with their entities.
+The sizes that the zip directory claims are held against limits, then every text part is inflated once
+before any library sees it: zipfile stops at the claimed size, and where that was a lie the checksum tells.
+Document type declarations, which the formats forbid, are refused with their entities.
 """
 
 from __future__ import annotations
@@ -51,15 +52,12 @@ def _check(archive: zipfile.ZipFile, size: int, kind: str, *, doctypes: bool) ->
         raise ParseError(f"the {kind} file holds {len(entries):,} parts, more than {MAX_ENTRIES:,}")
     texts = [entry for entry in entries if _is_text(entry.filename)]
     _check_size(sum(entry.file_size for entry in texts), size, kind)
-    total = 0
     for entry in texts:
         start = b""
         try:
             with archive.open(entry) as part:
                 while piece := part.read(_STEP):
                     start = start or piece[:4096]
-                    total += len(piece)
-                    _check_size(total, size, kind)
         except (
             zipfile.BadZipFile,
             zlib.error,

@@ -59,15 +59,14 @@ class Block(msgspec.Struct, gc=False):
 def page_blocks(segments: list[Segment], turned: list[Segment], page: int, words: Words) -> list[Block]:
     """Blocks of one page in reading order, text at other angles last."""
     blocks: list[Block] = []
-    parts = regions(segments) if segments else []
-    for part in [*parts, turned] if turned else parts:
+    for part in regions(segments) if segments else ():
         fresh = _region_blocks(lines_and_tables(part), page, words)
         if fresh and blocks and _flows_on(blocks[-1], fresh[0]):
             first = fresh.pop(0)
             blocks[-1].text = join(blocks[-1].text, first.text, words)
             blocks[-1].lines += first.lines
         blocks += fresh
-    return blocks
+    return blocks + _region_blocks(lines_and_tables(turned), page, words)
 
 
 def _flows_on(last: Block, first: Block) -> bool:

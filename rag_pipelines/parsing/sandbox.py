@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
@@ -14,6 +13,7 @@ from rag_pipelines.core.ports import ParseOutcome, ParseTask
 from rag_pipelines.parsing import builder, detect, encoding, language
 from rag_pipelines.parsing.crew import Crew
 from rag_pipelines.parsing.process import WorkerProcess
+from rag_pipelines.parsing.programs import find
 from rag_pipelines.parsing.registry import module_of
 
 
@@ -60,7 +60,7 @@ class SandboxedParser:
             settings = {
                 "shared": [module.VERSION for module in (builder, detect, encoding, language)],
                 "parsers": {name: module.VERSION for name, module in modules.items()},
-                "programs": {program: shutil.which(program) is not None for program in programs},
+                "programs": {program: find(program) is not None for program in programs},
                 "limits": self._limits.model_dump(),
             }
             self._fingerprints[key] = fingerprint("parse", 1, settings)

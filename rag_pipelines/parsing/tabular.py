@@ -21,7 +21,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"\Asep=(.)\n", re.I)
 _NUMBER = re.compile(r"[-+]?[$\u20ac\u00a3]?[\d.,\s]*\d%?")
 _NONE = "\x1f"
-_MIN_AGREEMENT = 0.6
+_MIN_AGREEMENT = 0.5
 _SAMPLE_ROWS = 50
 _NAMED_COLUMNS = 200
 

@@ -24,6 +24,7 @@ import msgspec
 
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ParsedDocument
+from rag_pipelines.parsing import language
 from rag_pipelines.parsing.builder import one_line
 from rag_pipelines.parsing.detect import detect
 from rag_pipelines.parsing.registry import module_of, parser_for
@@ -88,6 +89,7 @@ class _Worker:
         self._loaded: set[str] = set()
         self._base = _resident_bytes()
         self._served = 0
+        self._knows_languages = False
 
     def send(self, kind: int, payload: bytes = b"") -> None:
         self._replies.write(REPLY_HEADER.pack(kind, len(payload)))
@@ -126,21 +128,24 @@ class _Worker:
                     f"{self._settings.max_text_chars:,} allowed (parsing.max_text_chars)"
                 )
             _check(document)
-            if document.language is None:
-                from rag_pipelines.parsing.language import detect_language
+        return self._with_language(document)
 
-                document = msgspec.structs.replace(document, language=detect_language(document))
-        return document
+    def _with_language(self, document: ParsedDocument) -> ParsedDocument:
+        sample = None if document.language else language.sample_of(document)
+        if sample is None:
+            return document
+        if not self._knows_languages:
+            self.send(LOADING)
+            language.preload()
+            self.send(LOADED)
+            self._knows_languages = True
+        return msgspec.structs.replace(document, language=language.language_of(sample))
 
     def _load(self, media_type: str) -> None:
         """Import a parser, and call its module's `preload()` if it has one, outside of the limits."""
         if media_type in self._loaded:
             return
         self.send(LOADING)
-        if not self._loaded:
-            from rag_pipelines.parsing.language import preload
-
-            preload()
         loader = getattr(module_of(media_type), "preload", None)
         if loader is not None:
             loader()

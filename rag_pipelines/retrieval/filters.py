@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rag_pipelines.config.load import suggest
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import ConfigError
-from rag_pipelines.core.filters import All, Condition, Match, MatchAny
+from rag_pipelines.core.filters import All, AnyOf, Condition, Match, MatchAny
 
 BUILT_IN = ("source", "doc_id", "uri", "media_type", "language")
 Value = str | int | bool
@@ -24,8 +24,21 @@ def filter_condition(filters: Mapping[str, Value | Sequence[Value]], config: Ind
                 "become filter fields through filter_fields in the index's YAML"
             )
         path = field if field in BUILT_IN else f"meta.{field}"
-        if isinstance(value, (str, int, bool)):
+        if isinstance(value, (str, int)):
             conditions.append(Match(path, value))
         else:
-            conditions.append(MatchAny(path, tuple(str(part) for part in value)))
+            conditions.append(_any_of(path, value))
     return All(tuple(conditions))
+
+
+def _any_of(path: str, values: Sequence[Value]) -> Condition:
+    """Values keep their types: the year 2024 is another value than the text 2024."""
+    texts = tuple(value for value in values if isinstance(value, str))
+    numbers = tuple(value for value in values if isinstance(value, int) and not isinstance(value, bool))
+    flags = tuple(dict.fromkeys(value for value in values if isinstance(value, bool)))
+    parts: list[Condition] = [Match(path, flag) for flag in flags]
+    if texts:
+        parts.append(MatchAny(path, texts))
+    if numbers:
+        parts.append(MatchAny(path, numbers))
+    return parts[0] if len(parts) == 1 else AnyOf(tuple(parts))

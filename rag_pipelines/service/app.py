@@ -116,6 +116,8 @@ def create_app(environment: Environment, configuration: Configuration) -> FastAP
                     description=config.description,
                     version=live.version if live else None,
                     published_at=row["published_at"] if row else None,
+                    documents=row["stats"].get("documents") if row else None,
+                    chunks=row["stats"].get("chunks") if row else None,
                 )
             )
         return IndexList(indexes=found)

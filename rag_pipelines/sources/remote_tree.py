@@ -87,7 +87,10 @@ class RemoteTree:
         self._fs = None
 
     def _open(self, *, fresh: bool = False) -> Any:
-        if self._fs is None or fresh:
+        """`fresh` sees every change: archives read their directory once, so they are opened anew."""
+        if self._fs is not None and fresh and self.parallel > 1:
+            self._fs.invalidate_cache()
+        elif self._fs is None or fresh:
             self._fs, self._root = self._connect()
             self.parallel = 8 if getattr(self._fs, "async_impl", False) else 1
         return self._fs

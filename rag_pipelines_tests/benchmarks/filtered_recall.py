@@ -2,10 +2,11 @@
 
     python -m rag_pipelines_tests.benchmarks.filtered_recall --points 100000 [--graph] [--json]
 
-Documents of eight chunks lie in clusters; rights and versions belong to documents. Filters are composed
-as real queries compose them. The default configuration is searched as it is served, through a reader on
-a snapshot. HNSW with Qdrant's default settings is searched in the same run to show the trap, and with
-`--graph` also the graph that the engine builds beyond 300,000 points.
+Documents of eight chunks lie in clusters; rights and versions belong to documents. Half of a group's
+rights follow the clusters, as a department's follow its topics, so that what a query may see often lies
+far from it. Filters are composed as real queries compose them. The default configuration is searched as
+it is served, through a reader on a snapshot. HNSW with Qdrant's default settings is searched in the same
+run to show the trap, and with `--graph` also the graph that the engine builds beyond 300,000 points.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def make_corpus(points: int, queries: int, seed: int = 20) -> Corpus:
     """A seeded corpus; `points` is rounded down to whole documents."""
     rng = np.random.default_rng(seed)
     documents = points // CHUNKS
-    centres = rng.normal(size=(max(20, documents // 60), DIMENSION))
+    centres = rng.normal(size=(max(20, documents // 20), DIMENSION))
     topic = rng.integers(len(centres), size=documents)
     subject = centres[topic] + 0.8 * rng.normal(size=(documents, DIMENSION))
     vectors = np.repeat(subject, CHUNKS, axis=0) + 0.6 * rng.normal(size=(documents * CHUNKS, DIMENSION))
@@ -98,7 +99,9 @@ def make_corpus(points: int, queries: int, seed: int = 20) -> Corpus:
     for share in SHARES:
         each = 1 - (1 - share / float(allowed.mean())) ** (1 / 3)
         groups = tuple(f"group:{share}-{n}" for n in range(3))
-        member |= {group: rng.random(documents) < each for group in groups}
+        for group in groups:
+            home = rng.random(len(centres)) < each / 2
+            member[group] = home[topic] | (rng.random(documents) < each / 2)
         label = f"{share:.0%}"
         conditions[label] = All(
             (
@@ -126,7 +129,8 @@ def make_corpus(points: int, queries: int, seed: int = 20) -> Corpus:
 
 
 def _unit(vectors: npt.NDArray[np.float64]) -> FloatArray:
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: FloatArray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 def point_id(number: int) -> str:

@@ -8,7 +8,16 @@ import pytest
 
 from rag_pipelines.chunking.sentences import line_starts, sentence_starts
 from rag_pipelines.config.models import ChunkingRule
-from rag_pipelines_tests.chunking.support import CODE, PARAGRAPH, TABLE, chunk, document, texts, words
+from rag_pipelines_tests.chunking.support import (
+    CODE,
+    PARAGRAPH,
+    TABLE,
+    chunk,
+    document,
+    model_tokenizer,
+    texts,
+    words,
+)
 
 
 def test_token_windows_share_the_overlap() -> None:
@@ -21,6 +30,19 @@ def test_token_windows_share_the_overlap() -> None:
 def test_token_windows_without_overlap_share_nothing() -> None:
     rule = ChunkingRule(strategy="tokens", max_tokens=16)
     assert [one.tokens for one in chunk(document((PARAGRAPH, words(40))), rule)] == [16, 16, 8]
+
+
+def test_a_token_window_ends_before_a_word_that_it_would_cut() -> None:
+    parsed = document((PARAGRAPH, "tokenization " * 20))
+    chunks = chunk(
+        parsed, ChunkingRule(strategy="tokens", max_tokens=17, overlap_tokens=3), model_tokenizer()
+    )
+    assert (
+        {one.text.split()[0] for one in chunks}
+        == {one.text.split()[-1] for one in chunks}
+        == {"tokenization"}
+    )
+    assert [one.tokens for one in chunks] == [16, 16, 16]
 
 
 def test_sentence_windows_step_by_the_stride() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from rag_pipelines.core.filters import All, AnyOf, Condition, DateRange, HasId, Match, MatchAny, Not, Range
 from rag_pipelines.core.types import CURRENT, FloatArray, Point, SparseVector, VectorSpace
+from rag_pipelines_tests.index.oracle import matches
 
 DIMENSION = 24
 SPACE = VectorSpace(
@@ -19,6 +20,7 @@ SPACE = VectorSpace(
     integer_fields=("meta.year",),
     datetime_fields=("modified_at",),
 )
+PLANE = VectorSpace(dimension=2)
 GROUPS = tuple(f"group:{n}" for n in range(6))
 LANGUAGES = ("de", "en", "fr")
 TAGS = ("api", "guide", "release", "security")
@@ -114,3 +116,15 @@ def make_condition(rng: random.Random, ids: list[str], depth: int = 3) -> Condit
         HasId(tuple(rng.sample(ids, rng.randint(0, 5)))),
     ]
     return rng.choice(simple)
+
+
+def plane_point(number: int, x: float, y: float, **payload: object) -> Point:
+    """A point of the two-dimensional space without terms."""
+    return Point(make_id(number), np.array([x, y], np.float32), None, payload)
+
+
+def exact_order(points: list[Point], query: FloatArray, condition: Condition) -> list[str]:
+    """The ids of the matching points by brute force, best first."""
+    found = [p for p in points if matches(condition, p.point_id, p.payload)]
+    found.sort(key=lambda p: -float(p.dense.astype(np.float64) @ query.astype(np.float64)))
+    return [p.point_id for p in found]

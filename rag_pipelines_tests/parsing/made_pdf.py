@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
+
+from rag_pipelines.core.types import ParsedDocument
 
 Draw = Callable[[Any], object]
 
@@ -37,3 +40,16 @@ def write(
         canvas.drawString(x, y, line)
         y -= 1.2 * size
     return y
+
+
+TEXT = """The pump moves cooling water from the basin to the heat exchanger and back again while the controller
+watches pressure and temperature at both ends of the loop"""
+WORDS = TEXT.split()
+
+
+def elements(document: ParsedDocument) -> list[tuple[str, int | None, str]]:
+    return [(e.kind.value, e.level, document.text[e.start : e.end]) for e in document.elements]
+
+
+def prose(start: int, lines: int) -> list[str]:
+    return textwrap.wrap(" ".join((WORDS * 20)[start:]), 80)[:lines]

@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from functools import partial
 from io import BytesIO
 from typing import Any
 
-import pytest
-
-from rag_pipelines.core.errors import ParseError
-from rag_pipelines.core.types import ElementKind, ParsedDocument
-from rag_pipelines.parsing import ocr, programs
+from rag_pipelines.core.types import ElementKind
 from rag_pipelines.parsing.pdf import parse
-from rag_pipelines_tests.parsing.made_pdf import pdf, write
-
-TEXT = """The pump moves cooling water from the basin to the heat exchanger and back again while the controller
-watches pressure and temperature at both ends of the loop"""
-WORDS = TEXT.split()
-
-
-def elements(document: ParsedDocument) -> list[tuple[str, int | None, str]]:
-    return [(e.kind.value, e.level, document.text[e.start : e.end]) for e in document.elements]
-
-
-def prose(start: int, lines: int) -> list[str]:
-    return textwrap.wrap(" ".join((WORDS * 20)[start:]), 80)[:lines]
-
-
-def reason(data: bytes) -> str:
-    with pytest.raises(ParseError) as caught:
-        parse(data, "a.pdf")
-    return str(caught.value)
+from rag_pipelines_tests.parsing.made_pdf import WORDS, elements, pdf, prose, write
 
 
 def test_headings_by_font_size_and_paragraphs_from_lines() -> None:
@@ -149,6 +125,21 @@ def test_running_heads_and_page_numbers_are_removed_but_chapter_titles_stay() ->
     assert not any(line.strip().isdigit() for line in document.text.splitlines())
 
 
+def test_footers_that_change_with_the_section_go_by_their_page_number() -> None:
+    names = ["Valves", "Pumps", "Motors", "Basins", "Seals", "Loops"]
+
+    def page_of(index: int) -> Any:
+        def page(canvas: Any) -> None:
+            write(canvas, [f"{names[index]} were rebuilt in {1980 + index * 3}", *prose(index, 6)])
+            write(canvas, [f"{names[index]} | {index + 12}"], x=72, y=30, size=9)
+
+        return page
+
+    text = parse(pdf(*(page_of(i) for i in range(6))), "a.pdf").text
+    assert not any(f"{name} |" in text for name in names)
+    assert text.count("were rebuilt in 19") == 6
+
+
 def test_words_cut_at_line_ends_are_mended_and_compounds_kept() -> None:
     lines = [
         "The temperature sensor reports to the well-known controller. The tempera-",
@@ -200,91 +191,6 @@ def test_turned_text_goes_last_and_a_turned_page_is_read_like_any_other() -> Non
     found = [text for _, _, text in elements(document)]
     assert found[1] == "DRAFT stamped on the margin"
     assert found[2] == "First line of the page. Second line of the page."
-
-
-def test_encrypted_pdf_names_the_password() -> None:
-    assert "encrypted and needs a password" in reason(pdf(lambda c: write(c, ["secret"]), encrypt="pass"))
-
-
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"", "empty"),
-        (b"\0" * 300, "empty"),
-        (b"<html>no</html>", "does not begin like one"),
-        (b"%PDF-1.7\n" + b"x" * 200 + b"\n%%EOF", "damaged"),
-    ],
-)
-def test_what_is_no_pdf_says_so(data: bytes, expected: str) -> None:
-    assert expected in reason(data)
-
-
-def test_truncated_pdf_is_refused_although_pages_could_be_saved() -> None:
-    data = pdf(*[partial(write, lines=prose(n, 30)) for n in range(8)])
-    assert "truncated" in reason(data[: len(data) * 2 // 3])
-
-
-def test_blank_pages_are_no_text() -> None:
-    assert "no text" in reason(pdf(lambda c: None, lambda c: None))
-
-
-def scanned(canvas: Any) -> None:
-    from PIL import Image
-    from reportlab.lib.utils import ImageReader
-
-    canvas.drawImage(ImageReader(Image.new("L", (60, 80), 200)), 0, 0, 595, 842)
-
-
-def test_scanned_pdf_names_tesseract(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "find", lambda program: None)
-    message = reason(pdf(scanned, scanned))
-    assert "2 pages are pictures" in message
-    assert "tesseract, which is not installed" in message
-
-
-def test_scanned_page_beside_text_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "find", lambda program: None)
-    document = parse(pdf(lambda c: write(c, prose(0, 5)), scanned), "a.pdf")
-    assert document.metadata["pages_without_text"] == [2]
-    assert document.pages == 2
-
-
-def test_scanned_page_is_read_by_tesseract_where_it_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    fake = tmp_path / "tesseract"
-    fake.write_text('#!/bin/sh\ntest -s "$1" && printf "Recognised line\\none\\n\\nSecond paragraph\\n\\f"\n')
-    fake.chmod(0o755)
-    monkeypatch.setattr(programs, "find", lambda program: fake)
-    monkeypatch.setattr(ocr, "find", lambda program: fake)
-    document = parse(pdf(lambda c: write(c, prose(0, 5)), scanned), "a.pdf")
-    assert elements(document)[1:] == [
-        ("paragraph", None, "Recognised line one"),
-        ("paragraph", None, "Second paragraph"),
-    ]
-    assert document.elements[-1].page == 2
-
-
-def test_too_many_pages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag_pipelines.parsing.pdf.MAX_PAGES", 2)
-    assert "3 pages, more than 2" in reason(pdf(*[lambda c: write(c, ["x"])] * 3))
-
-
-def test_page_with_impossibly_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rag_pipelines.parsing.pdf_words.MAX_PAGE_CHARS", 50)
-    assert "page 2 holds" in reason(pdf(lambda c: write(c, ["short"]), lambda c: write(c, prose(0, 2))))
-
-
-def test_pypdf_reads_what_pdfium_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    import pypdfium2
-
-    def refuse(data: bytes) -> None:
-        raise pypdfium2.PdfiumError("Failed to load document", err_code=3)
-
-    monkeypatch.setattr(pypdfium2, "PdfDocument", refuse)
-    document = parse(pdf(lambda c: write(c, ["Read by the second reader."])), "a.pdf")
-    assert document.text == "Read by the second reader."
-    assert document.parser.endswith("+pypdf")
 
 
 def test_spans_hold_and_equal_bytes_give_equal_documents() -> None:

@@ -19,72 +19,15 @@ from rag_pipelines.core.ports import ParseOutcome, ParseTask
 from rag_pipelines.parsing import markdown, pdf
 from rag_pipelines.parsing.sandbox import SandboxedParser
 
-MISBEHAVING = """
-import ctypes, os, signal, subprocess, sys
-from pathlib import Path
-from rag_pipelines.core.errors import ParseError
-from rag_pipelines.core.types import Element, ElementKind, ParsedDocument
-from rag_pipelines.parsing import plain
-
-VERSION = 1
-
-def parse(data, name):
-    command, _, argument = data.decode().partition(" ")
-    if command == "segfault":
-        ctypes.string_at(0)
-    if command == "hang":
-        while True:
-            pass
-    if command == "stuck":
-        ctypes.PyDLL(None).sleep(600)
-    if command == "memory":
-        bytearray(10**10)
-    if command == "wrapped":
-        try:
-            bytearray(10**10)
-        except MemoryError as error:
-            raise ParseError("it looks damaged") from error
-    if command == "exit":
-        os._exit(3)
-    if command == "raise":
-        raise KeyError(argument)
-    if command == "recurse":
-        return parse(data, name)
-    if command == "nothing":
-        return ParsedDocument(" ", (), "text/plain", "test")
-    if command == "gap":
-        return ParsedDocument("ab", (Element(ElementKind.CODE, 0, 1),), "text/plain", "test")
-    if command == "unstorable":
-        return ParsedDocument("a", (Element(ElementKind.CODE, 0, 1),), "text/plain", "test", metadata={"a": object()})
-    if command == "once" and not Path(argument).exists():
-        Path(argument).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    if command == "noise":
-        os.write(1, b"noise" * 10_000)
-        print("noise", flush=True)
-    if command == "child":
-        child = subprocess.Popen(["sleep", "600"])
-        Path(argument).write_text(str(child.pid))
-        while True:
-            pass
-    if command == "environment":
-        return plain.parse(repr(dict(os.environ)).encode(), name)
-    if command == "pid":
-        return plain.parse(f"process {os.getpid()}".encode(), name)
-    if command == "litter":
-        Path(os.environ["TMPDIR"], "litter").write_text("x")
-        return plain.parse(os.environ["TMPDIR"].encode(), name)
-    return plain.parse(data, name)
-"""
 LIMITS = ParsingLimits(seconds=2, memory_mb=512, max_text_chars=1000, max_bytes=10_000)
 
 
 @pytest.fixture
 def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers read plain text with the parser above: they inherit the module path."""
-    (tmp_path / "misbehaving.py").write_text(MISBEHAVING)
+    """Workers, which inherit the module path, read plain text with `misbehaving.parse`."""
     (tmp_path / "sitecustomize.py").write_text(
-        "from rag_pipelines.parsing import registry\nregistry.PARSERS['text/plain'] = 'misbehaving:parse'\n"
+        "from rag_pipelines.parsing import registry\n"
+        "registry.PARSERS['text/plain'] = 'rag_pipelines_tests.parsing.misbehaving:parse'\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -124,7 +67,7 @@ def test_a_bad_document_costs_only_itself() -> None:
         "y" * 10_001: "has 10,001 bytes, more than the 10,000 allowed",
         "": "is empty (0 bytes)",
     }
-    mixed = [text for bad in expected for text in (bad, f"healthy after {bad[:10]}")]
+    mixed = [text for bad in expected for text in (bad, f"healthy, after {bad[:10]!r}")]
     with SandboxedParser(LIMITS, workers=2) as parser:
         results = dict(zip(mixed, parsed(parser, *mixed), strict=True))
     for text, result in results.items():

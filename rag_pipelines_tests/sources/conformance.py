@@ -55,6 +55,11 @@ def texts(source: Source, wanted: list[SourceItem]) -> dict[str, str]:
     return found
 
 
+def reasons(source: Source) -> dict[str, str]:
+    """uri -> reason of what a listing leaves out."""
+    return {row.uri: row.reason for row in source.list() if isinstance(row, Excluded)}
+
+
 class SourceConformance:
     """Runs against `corpus`."""
 

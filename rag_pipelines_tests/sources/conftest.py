@@ -9,6 +9,7 @@ import pytest
 
 from rag_pipelines.sources import OpenContext
 from rag_pipelines_tests.s3_server import s3_server
+from rag_pipelines_tests.sources.git_repo import GitRepo
 
 pytest.register_assert_rewrite("rag_pipelines_tests.sources.conformance")
 
@@ -25,3 +26,9 @@ def context(tmp_path: Path) -> OpenContext:
     """A source named docs; relative paths are below `base`, which exists."""
     (tmp_path / "base").mkdir()
     return OpenContext("docs", tmp_path / "work", tmp_path / "base")
+
+
+@pytest.fixture
+def repo(context: OpenContext) -> GitRepo:
+    """An empty repository at `repo`."""
+    return GitRepo(context.base_dir / "repo")

@@ -96,12 +96,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "exclusions",
+        sa.Column("doc_id", sa.String(length=36), nullable=False),
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("since", sa.String(length=40), nullable=False),
-        sa.PrimaryKeyConstraint("source", "uri", name=op.f("pk_exclusions")),
+        sa.PrimaryKeyConstraint("doc_id", name=op.f("pk_exclusions")),
     )
+    with op.batch_alter_table("exclusions", schema=None) as batch_op:
+        batch_op.create_index("ix_exclusions_source", ["source"], unique=False)
+
     op.create_table(
         "index_documents",
         sa.Column("index_name", sa.String(length=255), nullable=False),
@@ -141,7 +145,7 @@ def upgrade() -> None:
         sa.Column("collection", sa.String(length=255), nullable=False),
         sa.Column("snapshot", sa.String(length=255), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
-        sa.Column("refresh", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("refresh", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("updated_at", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("index_name", name=op.f("pk_indexes")),
     )
@@ -229,6 +233,9 @@ def downgrade() -> None:
         batch_op.drop_index("ix_index_documents_index_name_source_shard")
 
     op.drop_table("index_documents")
+    with op.batch_alter_table("exclusions", schema=None) as batch_op:
+        batch_op.drop_index("ix_exclusions_source")
+
     op.drop_table("exclusions")
     op.drop_table("embeddings")
     with op.batch_alter_table("documents", schema=None) as batch_op:

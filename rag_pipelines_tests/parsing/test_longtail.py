@@ -1,0 +1,287 @@
+"""Formats read by other programs, and every example file of the formats tested here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipelines.core.errors import ParseError
+from rag_pipelines.core.types import ParsedDocument
+from rag_pipelines.parsing import longtail, ocr, programs
+from rag_pipelines.parsing.longtail import parse
+from rag_pipelines.parsing.office import parse_docx, parse_pptx, parse_xlsx
+from rag_pipelines.parsing.pdf import parse as parse_pdf
+from rag_pipelines_tests.shared_data import shared_data
+
+ORG = b"""#+TITLE: Runbook
+#+INCLUDE: "/etc/hostname"
+* Restart
+First read the /log/ of =pumpd=.[fn:1]
+- stop
+  - wait
+- start
+#+BEGIN_SRC sh
+pumpctl restart
+  --now
+#+END_SRC
+| Step | Minutes |
+|------+---------|
+| stop | 2       |
+** Afterwards
+#+BEGIN_QUOTE
+All is well.
+#+END_QUOTE
+[fn:1] In the cellar.
+"""
+
+
+def elements(document: ParsedDocument) -> list[tuple[str, int | None, str]]:
+    return [(e.kind.value, e.level, document.text[e.start : e.end]) for e in document.elements]
+
+
+def test_org_keeps_its_structure_and_includes_nothing() -> None:
+    document = parse(ORG, "runbook.org")
+    assert elements(document) == [
+        ("heading", 1, "Restart"),
+        ("paragraph", None, "First read the log of pumpd."),
+        ("paragraph", None, "In the cellar."),
+        ("list_item", None, "stop"),
+        ("list_item", None, "wait"),
+        ("list_item", None, "start"),
+        ("code", None, "pumpctl restart\n  --now"),
+        ("table", None, "Step | Minutes\nstop | 2"),
+        ("heading", 2, "Afterwards"),
+        ("paragraph", None, "All is well."),
+    ]
+    assert document.title == "Runbook"
+    assert document.media_type == "text/org"
+
+
+def test_rtf() -> None:
+    document = parse(rb"{\rtf1\ansi{\b Caf\'e9} opens at eight.\par Closes at six.\par}", "a.rtf")
+    assert [text for *_, text in elements(document)] == ["Café opens at eight.", "Closes at six."]
+    assert document.media_type == "application/rtf"
+
+
+def epub(body: str) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("mimetype", "application/epub+zip")
+        archive.writestr(
+            "META-INF/container.xml",
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
+            '<rootfile full-path="book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
+        )
+        archive.writestr(
+            "book.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
+            "<dc:title>Pumps</dc:title><dc:creator>A. Writer</dc:creator><dc:language>en-GB</dc:language></metadata>"
+            '<manifest><item id="c" href="c.xhtml" media-type="application/xhtml+xml"/></manifest>'
+            '<spine><itemref idref="c"/></spine></package>',
+        )
+        archive.writestr(
+            "c.xhtml",
+            f'<!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml"><head><title>x</title></head><body>{body}</body></html>',
+        )
+    return out.getvalue()
+
+
+def test_epub_with_metadata() -> None:
+    document = parse(epub("<h1>Valves</h1><p>They close.</p><ul><li>slowly</li></ul>"), "a.epub")
+    assert elements(document) == [
+        ("heading", 1, "Valves"),
+        ("paragraph", None, "They close."),
+        ("list_item", None, "slowly"),
+    ]
+    assert (document.title, document.language, document.metadata["author"]) == ("Pumps", "en", "A. Writer")
+
+
+def odt(markdown: str) -> bytes:
+    pandoc = programs.find("pandoc")
+    assert pandoc is not None
+    command = [str(pandoc), "--from=markdown", "--to=odt", "--output=-"]
+    return subprocess.run(command, input=markdown.encode(), capture_output=True, check=True).stdout
+
+
+def with_entry(data: bytes, name: str, content: str) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(out, "w") as new:
+        for entry in old.namelist():
+            new.writestr(entry, content if entry == name else old.read(entry))
+    return out.getvalue()
+
+
+def test_odt_and_encrypted_odt() -> None:
+    data = odt("## Leave\n\nThirty days.\n\n1. ask\n2. go\n")
+    assert elements(parse(data, "a.odt")) == [
+        ("heading", 2, "Leave"),
+        ("paragraph", None, "Thirty days."),
+        ("list_item", None, "ask"),
+        ("list_item", None, "go"),
+    ]
+    locked = with_entry(data, "META-INF/manifest.xml", "<m><encryption-data/></m>")
+    with pytest.raises(ParseError, match="OpenDocument file is encrypted"):
+        parse(locked, "a.odt")
+
+
+def test_empty_output_is_a_failure() -> None:
+    with pytest.raises(ParseError, match="OpenDocument file has no text"):
+        parse(odt(""), "a.odt")
+
+
+def test_zip_bombs_in_open_documents_end_early() -> None:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        archive.writestr("content.xml", "a" * 30_000_000)
+    with pytest.raises(ParseError, match="expands to more than 250 times"):
+        parse(out.getvalue(), "a.odt")
+
+
+@pytest.mark.parametrize(
+    ("stream", "suffix", "expected"),
+    [("WordDocument", "doc", "docx"), ("PowerPoint Document", "ppt", "pptx"), ("Workbook", "xls", "xlsx")],
+)
+def test_old_office_files_name_libreoffice(
+    stream: str, suffix: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(longtail, "find", lambda program: None)
+    data = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + stream.encode("utf-16-le") + b"\0" * 600
+    with pytest.raises(ParseError, match=rf"converted to {expected} with LibreOffice .* install LibreOffice"):
+        parse(data, f"a.{suffix}")
+
+
+DOC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le") + b"\0" * 600
+
+
+def test_old_office_files_are_read_through_libreoffice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import docx
+
+    modern = docx.Document()
+    modern.add_heading("Old but gold", level=1)
+    modern.save(str(tmp_path / "ready.docx"))
+    fake = tmp_path / "soffice"
+    fake.write_text(f"""#!/bin/sh
+while [ "$1" != "--outdir" ]; do shift; done
+test -s "$3" && cp {tmp_path}/ready.docx "$2/document.docx"
+""")
+    fake.chmod(0o755)
+    monkeypatch.setattr(longtail, "find", lambda program: fake)
+    document = parse(DOC, "a.doc")
+    assert elements(document) == [("heading", 1, "Old but gold")]
+    assert document.media_type == "application/msword"
+
+
+def test_libreoffice_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "soffice"
+    fake.write_text("#!/bin/sh\necho 'Error: source file could not be loaded' >&2\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(longtail, "find", lambda program: fake)
+    with pytest.raises(ParseError, match="source file could not be loaded"):
+        parse(DOC, "a.doc")
+
+
+def picture(kind: str) -> bytes:
+    from PIL import Image
+
+    out = BytesIO()
+    Image.new("L", (30, 20), 255).save(out, format=kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "GIF"])
+def test_images_name_tesseract(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(longtail, "find", lambda program: None)
+    with pytest.raises(
+        ParseError, match="OCR with tesseract, which is not installed here: install tesseract"
+    ):
+        parse(picture(kind), f"scan.{kind.lower()}")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_images_are_read_by_tesseract(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "tesseract"
+    fake.write_text('#!/bin/sh\nhead -c 4 "$1" | tail -c 3\nprintf "\\n\\nA sign\\non a wall\\n"\n')
+    fake.chmod(0o755)
+    monkeypatch.setattr(longtail, "find", lambda program: fake)
+    monkeypatch.setattr(ocr, "find", lambda program: fake)
+    assert [text for *_, text in elements(parse(picture(kind), "a"))] == ["PNG", "A sign on a wall"]
+
+
+def test_programs_are_found_or_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "_PLACES", {})
+    assert sorted(programs.missing_programs()) == ["soffice", "tesseract"]
+    assert "apt install tesseract-ocr" in programs.missing_programs()["tesseract"]
+    pandoc = programs.find("pandoc")
+    assert pandoc is not None
+    assert os.access(pandoc, os.X_OK)
+    (tmp_path / "libreoffice").write_text("#!/bin/sh\n")
+    (tmp_path / "libreoffice").chmod(0o755)
+    assert programs.find("soffice") == tmp_path / "libreoffice"
+    assert "soffice" not in programs.missing_programs()
+
+
+def test_outlook_messages() -> None:
+    data = shared_data("documents", "unstructured-examples", "fake-email-attachment.msg").read_bytes()
+    document = parse(data, "mail.msg")
+    assert document.title == "Fake email with attachment"
+    assert document.media_type == "application/vnd.ms-outlook"
+    assert ("list_item", None, "Lots of whitespace") in elements(document)
+    assert "mallori@unstructured.io" in document.text + str(document.metadata)
+
+
+def test_encrypted_outlook_messages_say_so() -> None:
+    data = shared_data("documents", "unstructured-examples", "fake-encrypted.msg").read_bytes()
+    with pytest.raises(ParseError, match="Outlook message is encrypted"):
+        parse(data, "mail.msg")
+
+
+OLD_OR_PICTURE = {".doc", ".ppt", ".xls", ".png", ".jpg", ".jpeg", ".bmp", ".heic"}
+READERS: dict[str, Any] = {".pdf": parse_pdf, ".docx": parse_docx, ".pptx": parse_pptx, ".xlsx": parse_xlsx}
+NO_TEXT = {
+    "empty.xlsx": "has a value",
+    "fake-encrypted.msg": "encrypted",
+    "loremipsum-flat.pdf": "scanned",
+    "password.pdf": "password",
+    "password_protected.xlsx": "password",
+    "picture.pptx": "has text",
+    "single_table.pdf": "scanned",
+    "table-multi-row-column-cells.pdf": "scanned",
+    "test-image-jpg-mime.pptx": "has text",
+}
+
+
+@pytest.mark.slow
+def test_every_example_file_has_text_or_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shared_data("documents", "unstructured-examples")
+    monkeypatch.setattr(longtail, "find", lambda program: None)
+    monkeypatch.setattr(programs, "find", lambda program: None)
+    suffixes = {*READERS, *OLD_OR_PICTURE, ".odt", ".rtf", ".epub", ".msg", ".org"}
+    read, refused = 0, {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in suffixes:
+            continue
+        try:
+            document = READERS.get(path.suffix, parse)(path.read_bytes(), path.name)
+        except ParseError as error:
+            refused[path.name] = str(error)
+            continue
+        read += 1
+        position = 0
+        for element in document.elements:
+            assert not document.text[position : element.start].strip(), path
+            position = element.end
+        assert document.text.strip(), path
+    for name, expected in NO_TEXT.items():
+        assert expected in refused.pop(name)
+    assert all("not installed here" in reason for reason in refused.values()), refused
+    assert read >= 75
