@@ -8,7 +8,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, rows_of, upsert
+from rag_pipelines.catalog.store import (
+    Catalog,
+    Row,
+    Transaction,
+    batches,
+    now,
+    reading,
+    rows_of,
+    update_rows,
+    upsert,
+)
 from rag_pipelines.catalog.tables import documents, exclusions, quarantine, sources
 from rag_pipelines.catalog.values import storable
 from rag_pipelines.core.ids import document_id
@@ -198,9 +208,7 @@ def parsed_before(tx: Transaction, keys: Iterable[tuple[str, str]]) -> dict[tupl
 
 def save_parsed(tx: Transaction, rows: Sequence[Row]) -> None:
     """Record the parse results; rows carry `doc_id` and every column to set. Lifts the quarantine."""
-    for row in rows:
-        values = {name: value for name, value in row.items() if name != "doc_id"}
-        tx.execute(sa.update(documents).where(documents.c.doc_id == row["doc_id"]).values(**values))
+    update_rows(tx, documents, rows)
     lift_quarantine(tx, [row["doc_id"] for row in rows], PARSE_STAGES)
 
 

@@ -99,7 +99,12 @@ def create_engine(url: str) -> sa.Engine:
     """An engine for SQLite (WAL, waits of 60 s for another writer) or Postgres. Raises CatalogError."""
     parsed = _parse(url)
     if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg2"):
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg2"), pool_pre_ping=True)
+        return sa.create_engine(
+            parsed.set(drivername="postgresql+psycopg2"),
+            pool_pre_ping=True,
+            executemany_mode="values_plus_batch",
+            executemany_batch_page_size=BATCH,
+        )
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
         raise CatalogError(
             f"the catalog runs on SQLite or Postgres (through psycopg2), not on {parsed.drivername}; write "
@@ -143,6 +148,20 @@ def upsert(
         statement = statement.on_conflict_do_nothing(index_elements=keys)
     for batch in batches(rows):
         tx.execute(statement, list(batch))
+
+
+def update_rows(
+    tx: Transaction, table: sa.Table, rows: Sequence[Mapping[str, Any]], *conditions: sa.ColumnElement[bool]
+) -> None:
+    """Set the other columns of each row where its `doc_id` and the conditions match."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        values = {("which" if name == "doc_id" else name): value for name, value in row.items()}
+        alike.setdefault(tuple(sorted(values)), []).append(values)
+    statement = sa.update(table).where(table.c.doc_id == sa.bindparam("which"), *conditions)
+    for group in alike.values():
+        for batch in batches(group):
+            tx.execute(statement, list(batch))
 
 
 def rows_of(result: sa.Result[Any]) -> list[Row]:

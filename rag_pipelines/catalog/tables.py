@@ -79,7 +79,7 @@ quarantine = sa.Table(
     metadata,
     sa.Column("doc_id", sa.String(36), primary_key=True),
     sa.Column("stage", sa.String(20), primary_key=True),
-    sa.Column("index_name", SMALL, primary_key=True, server_default=""),
+    sa.Column("index_name", SMALL, primary_key=True),
     sa.Column("source", SMALL, nullable=False),
     sa.Column("shard", sa.Integer, nullable=False),
     sa.Column("uri", CleanText, nullable=False),

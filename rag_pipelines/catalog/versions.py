@@ -17,7 +17,17 @@ from rag_pipelines.catalog.points import (
     intend_points,
     parsed_at,
 )
-from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, rows_of, upsert
+from rag_pipelines.catalog.store import (
+    Catalog,
+    Row,
+    Transaction,
+    batches,
+    now,
+    reading,
+    rows_of,
+    update_rows,
+    upsert,
+)
 from rag_pipelines.catalog.tables import (
     collections,
     documents,
@@ -277,13 +287,7 @@ def collection_row(tx: Transaction, collection: str) -> Row | None:
 
 def save_staged(tx: Transaction, index: str, rows: Sequence[Row]) -> None:
     """Record (`doc_id`, `collection`, `staged_key`, `access_key`) for staged documents."""
-    for row in rows:
-        values = {name: value for name, value in row.items() if name != "doc_id"}
-        tx.execute(
-            sa.update(index_documents)
-            .where(index_documents.c.index_name == index, index_documents.c.doc_id == row["doc_id"])
-            .values(**values)
-        )
+    update_rows(tx, index_documents, rows, index_documents.c.index_name == index)
 
 
 def forget_documents(tx: Transaction, index: str, doc_ids: Sequence[str]) -> None:

@@ -75,8 +75,13 @@ CALIBRATION = (
     "remaining vacation days after March",
     "error 0x8007232B activation",
     "Who extended the museum in 2008?",
+    "",
+    "x",
+    "repeat " * 300,
+    "0.00 1.25 0.00 3.75 " * 20,
+    "| - | - | - | - |\n" * 30,
 )
-"""Single passages, passages long enough to fill 256 tokens, and questions: the lengths that occur."""
+"""Passages, some long enough to fill 256 tokens, questions, and texts that say nothing: what occurs."""
 
 PROBES = (
     "What does the warranty cover after the second year?",

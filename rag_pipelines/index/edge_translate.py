@@ -106,7 +106,12 @@ def _edge_params(given: models.SearchParams | None) -> edge.SearchParams | None:
             rescore=given.quantization.rescore,
             oversampling=given.quantization.oversampling,
         )
-    return edge.SearchParams(hnsw_ef=given.hnsw_ef, exact=bool(given.exact), quantization=codes)
+    acorn = None
+    if given.acorn is not None:
+        acorn = edge.AcornSearchParams(
+            enable=bool(given.acorn.enable), max_selectivity=given.acorn.max_selectivity
+        )
+    return edge.SearchParams(hnsw_ef=given.hnsw_ef, exact=bool(given.exact), quantization=codes, acorn=acorn)
 
 
 def edge_sparse(indices: Sequence[int], values: Sequence[float]) -> edge.SparseVector:

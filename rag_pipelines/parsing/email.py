@@ -66,7 +66,9 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     except RecursionError:
         raise ParseError("the mail nests its parts too deeply to be read") from None
     if reading.encrypted and reading.bodies == 0:
-        raise ParseError("the mail is encrypted or sealed (S/MIME or PGP); store a decrypted copy to have it indexed")
+        raise ParseError(
+            "the mail is encrypted or sealed (S/MIME or PGP); store a decrypted copy to have it indexed"
+        )
     _add_attachments(reading)
     return reading.builder.build(EMAIL, "email", title=subject or None, metadata=_metadata(message, reading))
 
@@ -144,7 +146,9 @@ def _add_forwarded(reading: _Reading, part: Message, depth: int) -> None:
     if depth >= MAX_NESTED:
         raise ParseError(f"the mail holds mails within mails more than {MAX_NESTED} deep")
     for inner in _children(part):
-        reading.builder.add(ElementKind.HEADING, header(inner, "Subject")[:_MAX_SUBJECT] or "Forwarded message", level=2)
+        reading.builder.add(
+            ElementKind.HEADING, header(inner, "Subject")[:_MAX_SUBJECT] or "Forwarded message", level=2
+        )
         _add_people(reading.builder, inner)
         reading.bodies += 1
         _add_part(reading, inner, depth + 1)

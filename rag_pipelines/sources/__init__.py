@@ -28,8 +28,8 @@ def find_connector(name: str) -> Connector[Any]:
     if name in CONNECTORS:
         return CONNECTORS[name]
     near = difflib.get_close_matches(name, CONNECTORS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"there is no connector {name!r}{hint} Known: {', '.join(sorted(CONNECTORS))}")
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    raise ConfigError(f"there is no connector {name!r}{hint} known: {', '.join(sorted(CONNECTORS))}")
 
 
 __all__ = ["CONNECTORS", "Connector", "OpenContext", "find_connector"]

@@ -90,9 +90,7 @@ class LocalTree:
             with os.scandir(os.path.join(self._root, folder)) as found:
                 return sorted(found, key=lambda entry: entry.name)
         except (FileNotFoundError, NotADirectoryError):
-            if folder:
-                return []  # it went away between its parent's listing and now: its files are gone indeed
-            raise
+            return []  # it went away since its parent was listed: its files are gone indeed
 
     def _classify(
         self, entry: os.DirEntry[str], path: str, ancestors: Ancestors

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -138,7 +142,7 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
     ("url", "message"),
     [
         ("nonsense", "RAG_DATABASE_URL is not a database URL; write sqlite:////absolute/path or"),
-        ("postgresql://ana:hunter2/x@host/rag", "RAG_DATABASE_URL is not a database URL"),
+        ("postgresql://host:hunter2/rag", "RAG_DATABASE_URL is not a database URL"),
         ("mysql://host/rag", r"the catalog runs on SQLite or Postgres \(through psycopg2\), not on mysql"),
         ("postgresql+asyncpg://host/rag", r"not on postgresql\+asyncpg; write sqlite:"),
         ("sqlite://", "a catalog in memory would be a different one in every thread"),
@@ -174,36 +178,33 @@ def test_a_folder_that_cannot_be_created_is_explained(tmp_path: Path) -> None:
         open_catalog(f"sqlite:///{tmp_path / 'file' / 'home' / 'catalog.sqlite'}")
 
 
-@pytest.mark.parametrize("existing", [False, True])
-def test_a_folder_that_cannot_be_written_is_explained(tmp_path: Path, existing: bool) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    url = f"sqlite:///{home / 'catalog.sqlite'}"
-    if existing:
-        engine = sa.create_engine(url)
-        with engine.begin() as tx:
-            tx.exec_driver_sql("CREATE TABLE other (id INTEGER)")
-        engine.dispose()
-    code = f"from rag_pipelines.catalog.store import open_catalog\nopen_catalog({url!r})"
-    for folder in (home, *home.parents[:3]):
-        folder.chmod(0o555 if folder == home else 0o755)
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Root may write anywhere: step down to a user who may not, for the length of the block."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        # Root may write anywhere: step down to somebody who may not.
-        user = 65534 if os.geteuid() == 0 else None
-        done = subprocess.run(
-            [sys.executable, "-B", "-c", code],
-            user=user,
-            group=user,
-            extra_groups=[] if user else None,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        yield
     finally:
-        home.chmod(0o755)
-    last = done.stderr.strip().splitlines()[-1]
-    assert "CatalogError: the catalog at sqlite:///" in last
-    assert "check that the folder is writable" in last
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_folder_that_cannot_be_written_is_explained(existing: bool) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        url = f"sqlite:///{home}/catalog.sqlite"
+        if existing:
+            sqlite3.connect(f"{home}/catalog.sqlite").execute("CREATE TABLE other (id INTEGER)")
+        Path(home).chmod(0o555)
+        try:
+            with somebody_else(), pytest.raises(CatalogError) as caught:
+                open_catalog(url)
+        finally:
+            Path(home).chmod(0o755)
+    assert str(caught.value).startswith(f"the catalog at {url} cannot be opened: ")
+    assert "check that the folder is writable" in str(caught.value)
 
 
 def test_an_exception_leaves_nothing(catalog: Catalog) -> None:

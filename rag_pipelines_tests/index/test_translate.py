@@ -55,6 +55,10 @@ def test_a_few_hits_are_rescored_from_many_codes_and_exact_search_reads_no_codes
     assert deep.params == models.SearchParams(
         hnsw_ef=500, quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0)
     )
+    filtered = to_query(SearchRequest(limit=10, dense=QUERY, condition=Match("a", "b")))
+    assert filtered is not None
+    assert filtered.params is not None
+    assert filtered.params.acorn == models.AcornSearchParams(enable=True)
     assert exact.params == models.SearchParams(
         exact=True, quantization=models.QuantizationSearchParams(ignore=True)
     )

@@ -1,4 +1,4 @@
-"""HTML: content kept with its structure, surroundings left out, hostile pages survived."""
+"""HTML: content kept with its structure, surroundings left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ElementKind, ParsedDocument
-from rag_pipelines.parsing import html, markup
+from rag_pipelines.parsing import html
 
 TITLE, HEADING, PARAGRAPH = ElementKind.TITLE, ElementKind.HEADING, ElementKind.PARAGRAPH
 LIST_ITEM, TABLE, CODE = ElementKind.LIST_ITEM, ElementKind.TABLE, ElementKind.CODE
@@ -183,8 +183,10 @@ def test_a_name_alone_drops_no_large_part_of_a_page() -> None:
 def test_a_page_made_of_comments_is_content() -> None:
     posts = "".join(f'<div class="comment"><p>{SENTENCE * 2}</p></div>' for _ in range(10))
 
-    assert parse(f"<body><h1>Thread</h1><nav>ADRIFT</nav>{posts}</body>").text.count("harbour office") == 20
-    assert "ADRIFT" not in parse(f"<body><h1>Thread</h1><nav>ADRIFT</nav>{posts}</body>").text
+    text = parse(f"<body><h1>Thread</h1><nav>ADRIFT</nav><p>Started by Bo.</p>{posts}</body>").text
+
+    assert text.count("harbour office") == 20
+    assert "ADRIFT" not in text
 
 
 def test_a_long_caption_is_no_text_of_an_article() -> None:
@@ -255,65 +257,6 @@ def test_a_text_file_set_as_preformatted_becomes_paragraphs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "body", "title"),
-    [
-        ("<title>Lock opens - The Daily Harbour</title>", "<h1>Lock opens</h1>", "Lock opens"),
-        ("<title>Lock opens | Harbour News</title>", "", "Lock opens"),
-        (
-            "<title>Harbour News » Lock opens</title><meta property=og:site_name content='Harbour News'>",
-            "",
-            "Lock opens",
-        ),
-        (
-            "<meta property=og:title content='Lock opens'><title>x</title>",
-            "<h1>Harbour News</h1>",
-            "Lock opens",
-        ),
-        ("<title>Lock opens</title>", "<h1>Menu</h1>", "Lock opens"),
-        ("<title>Read-only mode - what now</title>", "", "Read-only mode - what now"),
-        ("", "<h1>Lock <em>opens</em></h1>", "Lock opens"),
-        ("", "", None),
-    ],
-)
-def test_title(head: str, body: str, title: str | None) -> None:
-    assert parse(f"<html><head>{head}</head><body>{body}<p>Some text.</p></body></html>").title == title
-
-
-def test_head_is_read() -> None:
-    document = parse("""<html lang="de-AT"><head><title>T</title>
-        <meta name="description" content="About   ships"><link rel="canonical" href="https://example.org/ships">
-        <script type="application/ld+json">{"@graph": [{"@type": "NewsArticle", "datePublished": "2024-05-01",
-        "author": [{"name": "Ada"}, {"name": "Bo"}]}]}</script></head><body><p>Text.</p></body></html>""")
-
-    assert document.language == "de"
-    assert document.metadata == {
-        "description": "About ships",
-        "author": "Ada, Bo",
-        "published": "2024-05-01",
-        "canonical_url": "https://example.org/ships",
-    }
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        "<p>Grüße “aus” Köln</p>".encode(),
-        b"\xef\xbb\xbf" + "<p>Grüße “aus” Köln</p>".encode(),
-        "<p>Grüße “aus” Köln</p>".encode("utf-16"),
-        '<meta charset="iso-8859-1"><p>Grüße “aus” Köln</p>'.encode("cp1252"),
-        '<meta charset="iso-8859-1"><p>Grüße “aus” Köln</p>'.encode(),
-        '<meta charset="utf-8"><p>Grüße “aus” Köln</p>'.encode("cp1252"),
-        '<meta http-equiv="content-type" content="text/html; charset=mac-roman"><p>Grüße “aus” Köln</p>'.encode(
-            "mac-roman"
-        ),
-        '<meta charset="zip"><p>Grüße “aus” Köln</p>'.encode(),
-    ],
-)
-def test_encodings(data: bytes) -> None:
-    assert html.parse(data, "page.html").text == "Grüße “aus” Köln"
-
-
-@pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"", "empty"),
@@ -325,83 +268,6 @@ def test_encodings(data: bytes) -> None:
 def test_a_page_without_text_is_refused_with_a_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ParseError, match=reason):
         html.parse(data, "page.html")
-
-
-@pytest.mark.parametrize("depth", [300, 1000, 200_000])
-@pytest.mark.parametrize("tag", ["div", "b", "span", "blockquote"])
-def test_deep_nesting_loses_no_text(tag: str, depth: int) -> None:
-    source = f"<title>Deep</title><h2>Head</h2>{f'<{tag}>' * depth}<p>Deep text</p>{f'</{tag}>' * depth}<p>After</p>"
-
-    document = parse(source)
-
-    assert document.title == "Deep"
-    assert [text for _, text in parts(document) if text != "Deep"] == ["Head", "Deep text", "After"]
-    assert document.metadata.get("flattened", False) is (depth > markup.MAX_DEPTH)
-
-
-@pytest.mark.parametrize("depth", [20, 200_000])
-def test_deep_tables_and_lists_lose_no_text(depth: int) -> None:
-    assert parse("<table><tr><td>" * depth + "cell").text == "cell"
-    assert parse("<ul><li>" * depth + "item").text == "item"
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        " ".join(f"a{number}=1" for number in range(200_000)),
-        "".join(f"/a{number}" for number in range(200_000)),
-        "".join(f'a{number}="x y"' for number in range(200_000)),
-    ],
-)
-def test_many_attributes_cost_the_attributes_only(attributes: str) -> None:
-    assert parse(f"<h1>Head</h1><p {attributes}>Text</p>").text == "Head\n\nText"
-
-
-def test_a_long_attribute_is_no_bomb() -> None:
-    image = "data:image/png;base64," + "A=/ " * 50_000
-
-    assert parse(f'<p title="{image}" style="display:none">hidden</p><p>Text</p>').text == "Text"
-
-
-@pytest.mark.parametrize(
-    "tail",
-    [
-        "<a " * 100_000,
-        '<a "' * 100_000,
-        "<!--" * 100_000,
-        "<script>" * 100_000,
-        "</div>" * 100_000,
-        "<style" * 100_000,
-        "<select>" + "<option>x" * 100_000,
-        "<svg>" * 100_000,
-        "<p title='" * 100_000,
-    ],
-)
-def test_unfinished_markup_takes_linear_time(tail: str) -> None:
-    assert parse("<p>Text</p>" + tail).text == "Text"
-
-
-def test_a_huge_single_line() -> None:
-    document = parse("<p>" + "word " * 1_000_000)
-
-    assert len(document.text) == 4_999_999
-    assert len(document.elements) == 1
-
-
-def test_flat_reading_keeps_kinds() -> None:
-    deep = "<div>" * 600
-    document = parse(
-        f"{deep}<nav>menu</nav><h2>Head &amp; more</h2>one<br>two<ul><li>item</ul>"
-        "<table><tr><td>a</td><td>b</td></tr></table><pre>x\n  y</pre><script>no</script>"
-    )
-
-    assert parts(document) == [
-        (HEADING, "Head & more"),
-        (PARAGRAPH, "one two"),
-        (LIST_ITEM, "item"),
-        (PARAGRAPH, "a b"),
-        (CODE, "x\n  y"),
-    ]
 
 
 def test_elements_cover_the_text() -> None:

@@ -95,7 +95,7 @@ def test_two_files_with_equal_bytes_are_two_documents(project: Project) -> None:
 
 
 def test_broken_file_is_quarantined_while_the_rest_goes_through(project: Project) -> None:
-    project.write("broken.pdf", b"%PDF-1.7 nothing more")
+    project.write("broken.md", b"\x00\x01\x02\x03" * 500)
 
     counts = project.sync()["sources"]["docs"]
 
@@ -103,13 +103,13 @@ def test_broken_file_is_quarantined_while_the_rest_goes_through(project: Project
     assert counts["quarantined"] == 1
     with project.workspace() as workspace:
         (item,) = reports.quarantined(workspace.catalog)
-        assert (item["uri"], item["stage"]) == ("broken.pdf", "parse")
+        assert (item["uri"], item["stage"]) == ("broken.md", "parse")
         indexed = reports.index_totals(workspace.catalog, "knowledge")["documents"]
         assert counts["listed"] == indexed + counts["quarantined"] + counts["excluded"]
 
-    project.write("broken.pdf", "# Mended\n\nNow it is text about sprockets.\n")
+    project.write("broken.md", "# Mended\n\nNow it is text about sprockets.\n")
     assert project.sync()["sources"]["docs"]["quarantined"] == 0
-    assert project.uris("sprockets")[0] == "broken.pdf"
+    assert project.uris("sprockets")[0] == "broken.md"
 
 
 def test_document_that_breaks_keeps_its_last_good_text(project: Project) -> None:

@@ -202,12 +202,13 @@ def test_fetch_reads_the_commit_that_was_listed(context: OpenContext, repo: GitR
 
 def test_a_force_pushed_branch_is_followed(context: OpenContext, repo: GitRepo) -> None:
     repo.commit({"a.md": b"one"})
-    repo.commit({"wrong.md": b"secret"})
+    first = repo.clock
+    repo.commit({"wrong.md": b"secret", "a.md": b"wrong"})
     source = open_git(context, "repo")
-    assert set(versions(source)) == {"a.md", "wrong.md"}
+    assert modified(source) == {"a.md": repo.clock, "wrong.md": repo.clock}
     repo.git("reset", "-q", "--hard", "HEAD~1")
     repo.commit({"right.md": b"two"})
-    assert modified(source).keys() == {"a.md", "right.md"}
+    assert modified(source) == {"a.md": first, "right.md": repo.clock}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import functools
 import http.server
+import os
 import shutil
 import subprocess
 import sys
@@ -28,15 +29,26 @@ def test_a_repository_without_commits_is_empty(context: OpenContext) -> None:
     assert source.probe() == "empty"
 
 
-@pytest.mark.parametrize("damage", ["objects", "config", "half", "lock", "blob"])
+@pytest.mark.parametrize("damage", ["objects", "config", "half", "lock", "one blob", "torn blob"])
 def test_a_damaged_clone_is_cloned_anew(context: OpenContext, repo: GitRepo, damage: str) -> None:
-    repo.commit({"a.md": b"alpha" * 100, "b.md": b"beta"})
+    text = os.urandom(50_000).hex()
+    repo.commit({"a.md": text.encode(), "b.md": b"beta"})
     listed = items(open_git(context, "repo"))
+    blob = listed[0].version
     (clone,) = context.work_dir.glob("repository-*.git")
-    packed = [path for path in (clone / "objects").rglob("*") if path.is_file()]
+    stored = clone / "objects" / blob[:2] / blob[2:]
+    expected = {"a.md": text, "b.md": "beta"}
+    if damage == "one blob":
+        stored.unlink()
+    elif damage == "torn blob":
+        content = stored.read_bytes()
+        stored.chmod(0o644)
+        stored.write_bytes(content[:-1000] + bytes(1000))
+    else:
+        repo.commit({"b.md": b"BETA"})
+        expected["b.md"] = "BETA"
     if damage == "objects":
-        for path in packed:
-            path.unlink()
+        shutil.rmtree(clone / "objects")
     elif damage == "config":
         (clone / "HEAD").unlink()
     elif damage == "half":
@@ -44,17 +56,6 @@ def test_a_damaged_clone_is_cloned_anew(context: OpenContext, repo: GitRepo, dam
         shutil.rmtree(clone / "refs")
     elif damage == "lock":
         (clone / "refs" / "rag" / "head.lock").touch()
-    else:
-        for path in packed:
-            path.chmod(0o644)
-            content = bytearray(path.read_bytes())
-            content[-40:] = bytes(40)
-            path.write_bytes(content)
-    if damage != "blob":
-        repo.commit({"b.md": b"BETA"})
-        expected = {"a.md": "alpha" * 100, "b.md": "BETA"}
-    else:
-        expected = {"a.md": "alpha" * 100, "b.md": "beta"}
     source = open_git(context, "repo")
     assert texts(source, listed) == expected
     assert texts(source, items(source)) == expected
@@ -200,6 +201,7 @@ def test_a_surrounding_git_hook_does_not_mislead(
     repo.commit({"a.md": b"alpha"})
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/nowhere/objects")
     assert set(versions(open_git(context, "repo"))) == {"a.md"}
 
 

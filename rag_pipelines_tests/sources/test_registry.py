@@ -30,7 +30,7 @@ def test_an_unknown_connector_gets_a_suggestion() -> None:
     assert find_connector("git") is CONNECTORS["git"]
     with pytest.raises(ConfigError, match="did you mean filesystem"):
         find_connector("filesytem")
-    with pytest.raises(ConfigError, match="Known: filesystem, git, records"):
+    with pytest.raises(ConfigError, match="; known: filesystem, git, records"):
         find_connector("sharepoint")
 
 

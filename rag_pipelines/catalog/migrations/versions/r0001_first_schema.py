@@ -173,7 +173,7 @@ def upgrade() -> None:
         "quarantine",
         sa.Column("doc_id", sa.String(length=36), nullable=False),
         sa.Column("stage", sa.String(length=20), nullable=False),
-        sa.Column("index_name", sa.String(length=255), server_default="", nullable=False),
+        sa.Column("index_name", sa.String(length=255), nullable=False),
         sa.Column("source", sa.String(length=255), nullable=False),
         sa.Column("shard", sa.Integer(), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
