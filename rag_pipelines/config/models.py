@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    StringConstraints,
     model_validator,
 )
 
@@ -80,6 +81,9 @@ Duration = Annotated[
 Cron = Annotated[str, AfterValidator(_check_cron), Field(json_schema_extra={"pattern": _CRON})]
 AclEntry = Annotated[str, AfterValidator(_check_acl_entry), Field(json_schema_extra={"pattern": _ACL_ENTRY})]
 Tenant = Annotated[str, Field(min_length=1), AfterValidator(_check_tenant)]
+
+
+Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
 
 
 class Model(BaseModel):
@@ -208,8 +212,8 @@ class EmbeddingConfig(Model):
     backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     batch_tokens: int = Field(default=3000, ge=64, description="padded tokens a batch")
-    query_prefix: str = ""
-    passage_prefix: str = ""
+    query_prefix: Verbatim = ""
+    passage_prefix: Verbatim = ""
     distance: Distance = Distance.COSINE
     openai: OpenAIEmbedding | None = None
 

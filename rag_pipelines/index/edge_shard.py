@@ -35,15 +35,15 @@ class EdgeTuning:
 
     Up to `graph_above` points there is none (m=0): every search scans the matching points' 4-bit codes
     and scores the best again with the full vectors, so a filter cannot cost recall. Above, `optimize`
-    builds HNSW; `full_scan_threshold` (KB of vectors) stays low, since up to it a filtered search scans and
-    beyond it the planner trusts a graph whose links the filter may have cut. `quantized=False` searches
-    the full vectors.
+    builds HNSW; filters that let through less than `full_scan_threshold` (KB of vectors: 66,000 of 384
+    dimensions) still scan, which on codes is both exact and faster than a filtered walk, and wider ones
+    walk the graph. `quantized=False` searches the full vectors.
     """
 
     graph_above: int = 300_000
     m: int = 16
     ef_construct: int = 128
-    full_scan_threshold: int = 2000
+    full_scan_threshold: int = 100_000
     quantized: bool = True
 
     def links(self, points: int, current: int) -> int:

@@ -22,8 +22,9 @@ from rag_pipelines.index.points import DENSE, INDEXED_INTEGERS, INDEXED_KEYWORDS
 from rag_pipelines.index.server_calls import Calls
 from rag_pipelines.index.server_collection import ServerCollection
 
-FULL_SCAN_KB = 2000
-"""Low, so that filtered searches walk a graph built for filters instead of one that they cut to pieces."""
+FULL_SCAN_KB = 100_000
+"""Filters that let through less than this are scanned, exactly; with the default of 10,000 the planner
+trusts a graph that a narrow filter has cut to pieces."""
 
 _SPACE = "rag_pipelines_space"
 _CONFLICT = 409

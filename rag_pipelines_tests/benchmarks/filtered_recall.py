@@ -6,7 +6,8 @@ Documents of eight chunks lie in clusters; rights and versions belong to documen
 rights follow the clusters, as a department's follow its topics, so that what a query may see often lies
 far from it. Filters are composed as real queries compose them. The default configuration is searched as
 it is served, through a reader on a snapshot. HNSW with Qdrant's default settings is searched in the same
-run to show the trap, and with `--graph` also the graph that the engine builds beyond 300,000 points.
+run to show the trap, and with `--graph` also the graph that the engine builds beyond 300,000 points
+(its full-scan threshold scaled to the number of points).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,6 @@ VERSION = 5
 SHARES = (0.5, 0.12, 0.05, 0.01)
 K = 10
 TRAP = EdgeTuning(graph_above=0, m=16, ef_construct=100, full_scan_threshold=10_000, quantized=False)
-GRAPH = EdgeTuning(graph_above=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,13 @@ class Result:
     snapshot_bytes: int
     open_seconds: float
     filters: list[FilterResult]
+
+
+def graph_tuning(points: int) -> EdgeTuning:
+    """The graph of larger collections, its full-scan threshold scaled as if these were 300,000 points."""
+    usual = EdgeTuning()
+    threshold = usual.full_scan_threshold * points // usual.graph_above
+    return replace(usual, graph_above=0, full_scan_threshold=threshold)
 
 
 def make_corpus(points: int, queries: int, seed: int = 20) -> Corpus:
@@ -260,7 +267,7 @@ def run(points: int, queries: int, *, trap: bool = True, graph: bool = False) ->
         if trap:
             results.append(measure("hnsw_default_settings", corpus, root, TRAP, plain=True))
         if graph:
-            results.append(measure("graph_beyond_limit", corpus, root, GRAPH))
+            results.append(measure("graph_beyond_limit", corpus, root, graph_tuning(points)))
     return results
 
 

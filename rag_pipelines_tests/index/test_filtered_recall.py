@@ -10,8 +10,8 @@ import pytest
 
 from rag_pipelines.index.edge_shard import EdgeTuning
 from rag_pipelines_tests.benchmarks.filtered_recall import (
-    GRAPH,
     Corpus,
+    graph_tuning,
     make_corpus,
     measure,
     table,
@@ -24,7 +24,9 @@ def corpus() -> Corpus:
 
 
 @pytest.mark.parametrize(
-    "tuning", [EdgeTuning(), pytest.param(GRAPH, marks=pytest.mark.slow)], ids=["default", "graph"]
+    "tuning",
+    [EdgeTuning(), pytest.param(graph_tuning(5000), marks=pytest.mark.slow)],
+    ids=["default", "graph"],
 )
 def test_filters_cost_no_recall(corpus: Corpus, tmp_path: Path, tuning: EdgeTuning) -> None:
     result = measure("c", corpus, tmp_path, tuning)

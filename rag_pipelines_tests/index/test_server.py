@@ -149,7 +149,7 @@ def test_creating_records_the_space_and_indexes_the_payload(engine: ServerEngine
     assert created["vectors"]["dense"]["size"] == 24
     assert created["vectors"]["dense"]["distance"] == "Cosine"
     assert created["sparse_vectors"]["sparse"]["modifier"] == "idf"
-    assert created["hnsw_config"]["full_scan_threshold"] == 2000
+    assert created["hnsw_config"]["full_scan_threshold"] == 100_000
     assert created["metadata"]["rag_pipelines_space"]["keyword_fields"] == ["meta.language", "meta.tags"]
     indexed = {
         b["field_name"]: b["field_schema"] for b in wire.bodies("PUT", "/collections/c/index?wait=true")
