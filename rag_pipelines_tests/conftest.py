@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,11 +42,20 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield request.getfixturevalue("postgres_url")
 
 
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog file with its schema and nothing else; copying it is cheaper than making it again."""
+    path = tmp_path_factory.mktemp("sqlite") / "catalog.sqlite"
+    open_catalog(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
     """An empty catalog: a test that asks for it runs on both engines."""
     if request.param == "sqlite":
-        opened = open_catalog(f"sqlite:///{tmp_path / 'catalog.sqlite'}")
+        copied = shutil.copy(request.getfixturevalue("empty_sqlite"), tmp_path / "catalog.sqlite")
+        opened = open_catalog(f"sqlite:///{copied}")
         yield opened
         opened.close()
         return

@@ -87,9 +87,9 @@ def test_uris_longer_than_an_index_entry(catalog: Catalog) -> None:
 
 def test_exclusions_that_only_differ_in_what_cannot_be_stored(catalog: Catalog) -> None:
     with catalog.begin() as tx:
-        documents.replace_exclusions(tx, SOURCE, {"a\x00": "one", "a\ufffd": "two", "a\ud801": "three"})
+        documents.replace_exclusions(tx, SOURCE, {"a\x00": "one", "a\ufffd": "two"})
     found = [(row["uri"], row["reason"]) for row in reports.excluded(catalog, SOURCE)]
-    assert sorted(found) == [("a\ufffd", "one"), ("a\ufffd", "three"), ("a\ufffd", "two")]
+    assert sorted(found) == [("a\ufffd", "one"), ("a\ufffd", "two")]
 
 
 def test_descriptions_are_cut_to_their_columns_on_both_engines(catalog: Catalog) -> None:

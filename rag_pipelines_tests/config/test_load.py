@@ -11,7 +11,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from rag_pipelines.config.load import load_configuration
+from rag_pipelines.config.load import load_configuration, read_file, validate
+from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines_tests.config.folder import INDEX, SERVICE, SOURCE, load, write_folder
 
@@ -273,6 +274,15 @@ def test_a_secret_of_a_connector_is_refused_and_never_printed(
         load(write_folder(tmp_path, source=source))
     assert f":4: {field}: " in str(caught.value)
     assert SECRET not in printed(caught.value)
+
+
+def test_reading_and_validating_alone_print_no_secret_either(tmp_path: Path) -> None:
+    path = tmp_path / "knowledge.yaml"
+    for text in (f'index: "{SECRET}', f"index: a\nretain_versions: {SECRET}"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError) as caught:
+            validate(read_file(path), IndexConfig)
+        assert SECRET not in printed(caught.value)
 
 
 def printed(error: BaseException) -> str:
