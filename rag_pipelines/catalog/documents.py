@@ -43,12 +43,6 @@ def access_of(row: Row) -> Access:
     return Access(row["tenant"], Classification(row["classification"]), tuple(row["acl"]))
 
 
-def register_source(tx: Transaction, source: str, shards: int) -> int:
-    """Remember the source and return its number of shards, which is fixed once the source is known."""
-    upsert(tx, sources, [{"source": source, "shards": shards}], update=())
-    return int(tx.execute(sa.select(sources.c.shards).where(sources.c.source == source)).scalar_one())
-
-
 def source_row(catalog: Catalog, source: str) -> Row | None:
     """The row of a source, or None before its first sync."""
     with reading(catalog.engine) as tx:

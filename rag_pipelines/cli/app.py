@@ -26,16 +26,22 @@ inspect.register(app)
 query.register(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log what happens, on standard error.")
     ] = False,
 ) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
     if not verbose:
         warnings.simplefilter("ignore")
     logging.basicConfig(
@@ -46,12 +52,13 @@ def _options(
 
 
 def run() -> None:
-    """Run the command line; Ctrl-C exits with 130 and without a traceback."""
+    """Run the command line; what a user can act on ends in one sentence and without a traceback."""
     try:
         app()
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was committed stays, run the same command to go on\n")
-        sys.exit(130)
     except RagPipelinesError as error:
         sys.stderr.write(f"error: {error}\n")
+        sys.exit(1)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        sys.stderr.write(f"error: the operating system refused{where}: {error.strerror or error}\n")
         sys.exit(1)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
+from rag_pipelines.cli.ports import port_is_free
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.config.models import IndexConfig
@@ -60,7 +59,7 @@ def examine(environment: Environment) -> list[Finding]:
             found.append(_try(f"model of {name}", partial(_describe, workspace, index), advice))
         for name, source in configuration.sources.items():
             found.append(_source(workspace, name, source.connector))
-    found += list(_programs())
+    found += list(_programs(configuration))
     found += list(check_ports(configuration))
     return found
 
@@ -110,18 +109,6 @@ def check_ports(configuration: Configuration) -> Iterator[Finding]:
             )
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
 def _python() -> Finding:
     version = ".".join(str(part) for part in sys.version_info[:3])
     ok = sys.version_info >= (3, 11)
@@ -153,16 +140,27 @@ def _source(workspace: Workspace, name: str, connector: str) -> Finding:
     return Finding(f"source {name}", "ok", f"{connector}, reachable")
 
 
-def _programs() -> Iterator[Finding]:
-    from rag_pipelines.parsing.programs import find, missing_programs
+def _programs(configuration: Configuration) -> Iterator[Finding]:
+    from rag_pipelines.parsing.programs import NEEDED_FOR, find, missing_programs
 
+    git = shutil.which("git")
+    needed = any(source.connector == "git" for source in configuration.sources.values())
+    if git is None:
+        level = "failed" if needed else "warning"
+        yield Finding(
+            "git", level, "not installed; git sources need it", "install git (Debian: apt install git)"
+        )
+    else:
+        yield Finding("git", "ok", git)
     missing = missing_programs()
-    for program, purpose in missing.items():
+    for program in NEEDED_FOR:
+        if program not in missing:
+            yield Finding(program, "ok", str(find(program)))
+            continue
+        purpose, _, how = missing[program].partition("; ")
         yield Finding(
             program,
             "warning",
-            f"not installed; {purpose}",
-            f"install {program} if you have such documents; they are quarantined until then",
+            f"not installed: {purpose}",
+            f"{how}, if you have such documents; until then they are quarantined",
         )
-    if not missing:
-        yield Finding("parser programs", "ok", f"git at {find('git') or Path('git')}")

@@ -9,7 +9,7 @@ import typer
 
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import reports, versions
-from rag_pipelines.cli.output import failures, out, print_json, print_table
+from rag_pipelines.cli.output import failures, moment, print_json, print_table, say
 from rag_pipelines.pipeline.workspace import Workspace, open_workspace
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -37,7 +37,14 @@ def status(as_json: Json = False) -> None:
             "Indexes",
             ("index", "live version", "published", "documents", "chunks", "waiting"),
             [
-                (i["index"], i["version"], i["published_at"], i["documents"], i["chunks"], i["candidate"])
+                (
+                    i["index"],
+                    i["version"],
+                    moment(i["published_at"]),
+                    i["documents"],
+                    i["chunks"],
+                    i["candidate"],
+                )
                 for i in indexes
             ],
             "no index is configured; add a file to configs/indexes/",
@@ -87,8 +94,8 @@ def list_versions(index: Index = None, as_json: Json = False) -> None:
                     row["status"],
                     row["documents"],
                     row["chunks"],
-                    row["created_at"],
-                    row["published_at"],
+                    moment(row["created_at"]),
+                    moment(row["published_at"]),
                 )
                 for row in shown
             ],
@@ -111,7 +118,7 @@ def quarantine(
         print_table(
             "Quarantine",
             ("source", "uri", "stage", "reason", "since"),
-            [(i["source"], i["uri"], i["stage"], i["reason"], i["since"]) for i in items],
+            [(i["source"], i["uri"], i["stage"], i["reason"], moment(i["since"])) for i in items],
             "nothing is quarantined",
         )
 
@@ -140,12 +147,9 @@ def config(
                 }
             )
             return
-        out.print(
-            f"{len(configuration.sources)} sources and {len(configuration.indexes)} indexes are valid",
-            highlight=False,
-        )
+        say(f"{len(configuration.sources)} sources and {len(configuration.indexes)} indexes are valid")
         for path in written:
-            out.print(f"wrote {path}", highlight=False)
+            say(f"wrote {path}")
 
 
 def _index_status(workspace: Workspace, name: str) -> dict[str, Any]:
@@ -193,7 +197,7 @@ def _print_sources(found: list[dict[str, Any]]) -> None:
                 s["documents"],
                 s["quarantined"],
                 s["excluded"],
-                s["synced_at"] or "never",
+                moment(s["synced_at"]) or "never",
                 s["error"],
             )
             for s in found

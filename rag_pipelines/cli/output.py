@@ -15,17 +15,21 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from rag_pipelines.core.errors import ApprovalRequired, GateFailed, RagPipelinesError
 
-FAILED, HELD = 1, 3
+FAILED, HELD, INTERRUPTED = 1, 3, 130
 PIPED_WIDTH = 160
+LONGEST_UNFOLDED = 24
+LEVELS = {"ok": "green", "warning": "yellow", "failed": "red"}
 out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
 
@@ -36,21 +40,61 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """A table, or the sentence `empty`."""
+    """A table, or the sentence `empty`; on a narrow terminal with rows and columns exchanged."""
     if not rows:
-        out.print(empty)
+        say(empty)
         return
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not _fits(columns, cells):
+        columns, *cells = [list(line) for line in zip(columns, *cells, strict=True)]
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_column(Text(column), overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
     out.print(table)
+
+
+def print_findings(rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Lines of (level, name, detail, advice); the advice stands under what it is for."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for level, name, detail, advice in rows:
+        grid.add_row(Text(level, LEVELS[level]), Text(name, "bold"), Text(detail))
+        if advice:
+            grid.add_row("", "", Text(f"-> {advice}"))
+    out.print(grid)
+
+
+def say(sentence: str, style: str | None = None) -> None:
+    """A sentence on standard output, wrapped by the terminal alone so that paths can be copied."""
+    out.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell(sentence: str, style: str | None = None) -> None:
+    """As `say`, on standard error."""
+    err.print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def moment(stored: str | None) -> str:
+    """A stored time for people: to the minute, in UTC."""
+    return f"{stored[:10]} {stored[11:16]}" if stored else ""
+
+
+def _fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether no heading and no short word would be broken."""
+    needed = 1
+    for position, column in enumerate(columns):
+        words = [word for row in rows for word in row[position].split() if len(word) <= LONGEST_UNFOLDED]
+        needed += 3 + max(map(len, (column, *words)))
+    return needed <= out.width
 
 
 @contextlib.contextmanager
 def failures(as_json: bool) -> Iterator[None]:
-    """Errors of this package become one message and an exit code: 1 failed, 3 held."""
+    """Errors of this package become one message and an exit code: 1 failed, 3 held, 130 interrupted."""
     try:
         yield
     except RagPipelinesError as error:
@@ -58,8 +102,11 @@ def failures(as_json: bool) -> Iterator[None]:
         if as_json:
             print_json({"error": str(error)})
         else:
-            err.print(f"error: {error}", style="red", markup=False, highlight=False)
+            tell(f"error: {error}", "red")
         raise typer.Exit(code) from error
+    except KeyboardInterrupt as stop:
+        tell("interrupted; what was committed stays, run the same command to go on")
+        raise typer.Exit(INTERRUPTED) from stop
 
 
 class TerminalProgress:
@@ -78,20 +125,20 @@ class TerminalProgress:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> TerminalProgress:
-        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        if self._tasks:
+            self._bars.stop()
 
     def start(self, stage: str, total: int | None) -> None:
-        """A new bar, or the same stage of the next source added to its bar."""
-        if stage in self._tasks:
-            task = self._bars.tasks[list(self._tasks).index(stage)]
-            if total is not None and task.total is not None:
-                self._bars.update(self._tasks[stage], total=task.total + total)
+        """A new bar; where the stage had one for an earlier source, it grows by this source's amount."""
+        if stage not in self._tasks:
+            self._bars.start()
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
             return
-        self._tasks[stage] = self._bars.add_task(stage, total=total)
+        task = self._task(stage)
+        task.total = None if total is None or task.total is None else task.total + total
 
     def advance(self, stage: str, amount: int = 1) -> None:
         """Move the bar."""
@@ -99,7 +146,9 @@ class TerminalProgress:
             self._bars.advance(self._tasks[stage], amount)
 
     def finish(self, stage: str) -> None:
-        """A stage without a known amount is complete at what it reached."""
+        """The stage is complete at what it reached."""
         if stage in self._tasks:
-            task = self._bars.tasks[list(self._tasks).index(stage)]
-            self._bars.update(self._tasks[stage], total=task.completed)
+            self._bars.update(self._tasks[stage], total=self._task(stage).completed)
+
+    def _task(self, stage: str) -> Task:
+        return next(task for task in self._bars.tasks if task.id == self._tasks[stage])

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.padding import Padding
+from rich.text import Text
 
 from rag_pipelines.blobs import open_blobs
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import versions
 from rag_pipelines.cli.inspect import Index, Json
-from rag_pipelines.cli.output import failures, out, print_json
+from rag_pipelines.cli.output import failures, out, print_json, say
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
-from rag_pipelines.core.errors import ConfigError, NotFound
+from rag_pipelines.core.errors import NotFound
 from rag_pipelines.core.filters import All
 from rag_pipelines.core.types import OPERATOR, Passage
 from rag_pipelines.governance.access import access_condition, read_principal
@@ -49,14 +51,17 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search an index."""
+    if not question.strip():
+        raise typer.BadParameter("is empty", param_hint="QUERY")
+    wanted = _filters(filters or [])
     with failures(as_json), _searchers() as searchers:
         who = read_principal(principal) if principal is not None else OPERATOR
-        result = searchers.get(index).search(question, k, who, _filters(filters or []), version)
+        result = searchers.get(index).search(question, k, who, wanted, version)
         if as_json:
             print_json(result.as_json())
             return
         if not result.passages:
-            out.print("nothing was found")
+            say("nothing was found")
         for passage in result.passages:
             _print_passage(passage)
 
@@ -108,7 +113,7 @@ def points(
                     json.dumps(row, ensure_ascii=False),
                 )
             )
-        for _, line in sorted(lines):
+        for *_, line in sorted(lines):
             sys.stdout.write(line + "\n")
 
 
@@ -122,7 +127,7 @@ def _filters(pairs: list[str]) -> dict[str, str | list[str]]:
     for pair in pairs:
         field, separator, value = pair.partition("=")
         if not separator or not field:
-            raise ConfigError(f"--filter {pair!r} is not field=value")
+            raise typer.BadParameter(f"{pair!r} is not field=value", param_hint="--filter")
         found.setdefault(field, []).append(value)
     return {field: values[0] if len(values) == 1 else values for field, values in found.items()}
 
@@ -132,14 +137,8 @@ def _print_passage(passage: Passage) -> None:
     where = f"{citation.source}/{citation.uri}"
     if citation.page is not None:
         where += f", page {citation.page}"
-    out.print(
-        f"{passage.rank}. {passage.title}  [{passage.score:.3f}]", style="bold", markup=False, highlight=False
-    )
-    out.print(
-        f"   {where}, characters {citation.start}-{citation.end}, version {citation.version}",
-        style="cyan",
-        markup=False,
-        highlight=False,
-    )
+    say(f"{passage.rank}. {passage.title}  [{passage.score:.3f}]", "bold")
+    say(f"   {where}, characters {citation.start}-{citation.end}, version {citation.version}", "cyan")
     shown = " ".join(passage.text.split())
-    out.print("   " + (shown if len(shown) <= 300 else shown[:299] + "…"), markup=False, highlight=False)
+    excerpt = Text(shown if len(shown) <= 300 else shown[:299] + "…")
+    out.print(Padding(excerpt, (0, 0, 0, 3)))

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from rag_pipelines.catalog.store import open_catalog
 from rag_pipelines.cli.inspect import Index, Json
-from rag_pipelines.cli.output import FAILED, TerminalProgress, err, failures, out, print_json, print_table
+from rag_pipelines.cli.output import (
+    FAILED,
+    TerminalProgress,
+    failures,
+    print_findings,
+    print_json,
+    print_table,
+    say,
+    tell,
+)
+from rag_pipelines.cli.ports import port_is_free
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.errors import ConfigError
@@ -92,10 +104,10 @@ def run(names: list[str], index: str | None, quiet: bool) -> dict[str, Any]:
 
     began = time.monotonic()
     if quiet:
-        outcomes = run_sync(environment, configuration, wanted)
+        outcomes = run_sync(environment, configuration, wanted, waiting=_waiting)
     else:
         with TerminalProgress() as progress:
-            outcomes = run_sync(environment, configuration, wanted, progress)
+            outcomes = run_sync(environment, configuration, wanted, progress, _waiting)
     with Workspace(environment, configuration) as workspace:
         return _report(workspace, index_name, outcomes, time.monotonic() - began)
 
@@ -129,11 +141,11 @@ def publish(index: Index = None, as_json: Json = False) -> None:
         if as_json:
             print_json({"index": name, "version": done.version, "published": done.moved})
         elif done.moved:
-            out.print(f"version {done.version} of {name} is live", highlight=False)
+            say(f"version {done.version} of {name} is live")
         elif done.version is None:
-            out.print(f"nothing is staged for {name} and nothing is live; run `rag-pipelines sync`")
+            say(f"nothing is staged for {name} and nothing is live; run `rag-pipelines sync`")
         else:
-            out.print(f"nothing is staged; version {done.version} of {name} stays live", highlight=False)
+            say(f"nothing is staged; version {done.version} of {name} stays live")
 
 
 def serve(
@@ -143,13 +155,20 @@ def serve(
     with failures(False):
         environment = read_environment()
         configuration = load_configuration(environment.configs)
+        service = configuration.service
+        listening = port or service.port
+        if not port_is_free(service.host, listening):
+            raise ConfigError(
+                f"port {listening} is in use; stop what listens there, or choose one with --port"
+            )
+        open_catalog(environment.database_url).close()
         import uvicorn
 
         from rag_pipelines.service.app import create_app
 
-        app = create_app(environment, configuration)
-    service = configuration.service
-    uvicorn.run(app, host=service.host, port=port or service.port, log_level="warning", access_log=False)
+        logging.getLogger("rag_pipelines.service").setLevel(logging.INFO)
+        app = create_app(environment, configuration, listening)
+    uvicorn.run(app, host=service.host, port=listening, log_level="warning", access_log=False)
 
 
 def up(
@@ -173,12 +192,7 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print_json({"ok": not failed, "checks": [item.as_json() for item in findings]})
     else:
-        print_table(
-            "",
-            ("check", "result", "detail", "what to do"),
-            [(item.name, item.level, item.detail, item.advice) for item in findings],
-            "",
-        )
+        print_findings([(item.level, item.name, item.detail, item.advice) for item in findings])
     if failed:
         raise typer.Exit(FAILED)
 
@@ -209,7 +223,7 @@ def bench_ingest(
 
 
 def _waiting(holder: str) -> None:
-    err.print(f"another sync is running ({holder}); waiting", highlight=False)
+    tell(f"another sync is running ({holder}); waiting for it to finish")
 
 
 def _print_report(report: dict[str, Any]) -> None:
@@ -220,12 +234,9 @@ def _print_report(report: dict[str, Any]) -> None:
         "",
     )
     if report["version"] is None:
-        out.print(f"{report['index']}: nothing to index yet", highlight=False)
+        say(f"{report['index']}: nothing to index yet")
     else:
         state = "is live" if report["published"] else "is staged; `rag-pipelines publish` makes it live"
-        out.print(
-            f"{report['index']}: version {report['version']} {state} ({report['seconds']:.1f} s)",
-            highlight=False,
-        )
+        say(f"{report['index']}: version {report['version']} {state} ({report['seconds']:.1f} s)")
     for source, message in report["errors"].items():
-        err.print(f"error: {source}: {message}", style="red", markup=False, highlight=False)
+        tell(f"error: {source}: {message}", "red")

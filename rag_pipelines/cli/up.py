@@ -7,15 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import httpx
+import psutil
 
 from rag_pipelines.cli.doctor import check_home, check_ports
-from rag_pipelines.cli.output import err, out
+from rag_pipelines.cli.output import say, tell
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.errors import ConfigError, RagPipelinesError
@@ -23,6 +24,7 @@ from rag_pipelines.defs.run import prepare_dagster_home
 
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
+WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +44,19 @@ def bring_up(environment: Environment, configuration: Configuration, *, quiet: b
     if sync:
         _sync(quiet)
     prepare_dagster_home(environment, configuration.root)
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, _interrupt)
+    stopping = threading.Event()
+    # A handler that raised could interrupt the start or the stop of a process half-way.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: stopping.set())
     children: list[Child] = []
     try:
         for name, command in _commands(configuration).items():
             children.append(_start(name, command, environment.home / "logs"))
-        _await_ready(children, configuration)
-        _announce(configuration, environment)
-        _watch(children)
-    except KeyboardInterrupt:
-        err.print("stopping …")
+        if _await_ready(children, configuration, stopping):
+            _announce(configuration, environment)
+            while not stopping.wait(WATCH_SECONDS):
+                _raise_if_dead(children)
+        tell("stopping")
     finally:
         _stop(children)
 
@@ -87,36 +91,39 @@ def _start(name: str, command: list[str], logs: Path) -> Child:
     return Child(name, process, log)
 
 
-def _await_ready(children: list[Child], configuration: Configuration) -> None:
+def _await_ready(children: list[Child], configuration: Configuration, stopping: threading.Event) -> bool:
+    """Whether everything answers; False where somebody wants to stop before that."""
     service = configuration.service
     waiting = {
-        "query-service": f"http://{service.host}:{service.port}/healthz",
-        "dagster-webserver": f"http://{service.host}:{service.dagster_port}/server_info",
+        "query-service": _url(service.host, service.port) + "/healthz",
+        "dagster-webserver": _url(service.host, service.dagster_port) + "/server_info",
     }
     deadline = time.monotonic() + START_SECONDS
     while waiting:
         _raise_if_dead(children)
         for name, url in list(waiting.items()):
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(url, timeout=2).status_code == 200:
+                if httpx.get(url, timeout=2, trust_env=False).status_code == 200:
                     del waiting[name]
         if time.monotonic() > deadline:
             names = " and ".join(waiting)
             raise RagPipelinesError(
                 f"{names} did not answer within {START_SECONDS:.0f} s; see {children[0].log.parent}"
             )
-        time.sleep(0.2)
+        if stopping.wait(0.2):
+            return False
+    return True
 
 
 def _announce(configuration: Configuration, environment: Environment) -> None:
     service = configuration.service
     index = service.default_index or next(iter(configuration.indexes), "knowledge")
-    base = f"http://{service.host}:{service.port}"
+    base = _url(service.host, service.port)
     principal = service.principal
     groups = ", ".join(principal.groups) or "none"
     lines = [
         "",
-        f"Dagster UI      http://{service.host}:{service.dagster_port}",
+        f"Dagster UI      {_url(service.host, service.dagster_port)}",
         f"Query service   {base}/docs",
         f"Logs            {environment.home / 'logs'}",
         "",
@@ -130,13 +137,11 @@ def _announce(configuration: Configuration, environment: Environment) -> None:
         "Ctrl-C stops everything.",
     ]
     for line in lines:
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
 
 
-def _watch(children: list[Child]) -> None:
-    while True:
-        _raise_if_dead(children)
-        time.sleep(0.5)
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _raise_if_dead(children: list[Child]) -> None:
@@ -149,18 +154,31 @@ def _raise_if_dead(children: list[Child]) -> None:
 
 
 def _stop(children: list[Child]) -> None:
-    """Ask each process group to end, then insist."""
+    """Ask every process to end, those that the children started too, then insist."""
+    everything = [member for child in children for member in _family(child)]
     for stop in (signal.SIGTERM, signal.SIGKILL):
         for child in children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if child.process.poll() is None or stop is signal.SIGKILL:
-                    os.killpg(child.process.pid, stop)
+                os.killpg(child.process.pid, stop)
         deadline = time.monotonic() + STOP_SECONDS / 2
-        while time.monotonic() < deadline and any(child.process.poll() is None for child in children):
+        while any(_is_alive(member) for member in everything):
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.05)
+        else:
+            break
     for child in children:
         child.process.wait()
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _family(child: Child) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(child.process.pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False

@@ -178,7 +178,9 @@ class SourceConfig(Model):
     )
     owner: str | None = Field(default=None, description="e-mail or team shown in the UI")
     description: str | None = None
-    shards: int = Field(default=16, ge=1, le=64, description="partitions in Dagster; fixed once synced")
+    shards: int = Field(
+        default=16, ge=1, le=64, description="partitions in Dagster; changing it recomputes nothing"
+    )
     schedule: Cron | None = Field(default=None, description="cron expression of the sync")
     freshness: Freshness | None = None
     chunking: Chunking = Chunking()

@@ -1,5 +1,6 @@
 """The assets: one per source connector, then parsed documents, and per index chunks to published."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import reports, versions
 from rag_pipelines.config.models import IndexConfig, SourceConfig
 from rag_pipelines.core.errors import SourceError
@@ -28,6 +30,7 @@ from rag_pipelines.pipeline.stage import finish_staging, stage
 from rag_pipelines.pipeline.sync import mark_synced
 from rag_pipelines.pipeline.workspace import Workspace
 
+EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}"
 CONTINUE = "rag/continue_without_unreachable_sources"
 PARSED = dg.AssetKey("parsed_documents")
 SINGLE_RUN = dg.BackfillPolicy.single_run()
@@ -192,14 +195,17 @@ def _stage_whole(
 ) -> Counter[str]:
     counts = stage(workspace, index, source, shards, run_id, progress)
     finish_staging(workspace, index, source)
-    mark_synced(workspace, source)
+    row = document_rows.source_row(workspace.catalog, source)
+    if row is None or row["error"] is None:  # what could not be listed is not fresh
+        mark_synced(workspace, source)
     return counts
 
 
 def _owners(owner: str | None) -> list[str] | None:
-    if owner is None:
+    """Dagster takes e-mail addresses of public domains, and calls everybody else a team."""
+    if not owner:
         return None
-    return [owner if "@" in owner else f"team:{owner}"]
+    return [owner if re.fullmatch(EMAIL, owner) else f"team:{owner}"]
 
 
 def _tag(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import dagster as dg
 
@@ -16,7 +17,10 @@ from rag_pipelines.defs.resources import rag_resource
 
 
 def build_definitions(
-    environment: Environment, configuration: Configuration, progress: Progress | None = None
+    environment: Environment,
+    configuration: Configuration,
+    progress: Progress | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> dg.Definitions:
     """Everything that Dagster knows of a configuration; no source yet means no asset, and no error."""
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -32,6 +36,6 @@ def build_definitions(
         jobs=sync_jobs(configuration, partitions),
         schedules=schedules(configuration),
         sensors=change_sensors(environment, configuration),
-        resources={"rag": rag_resource(environment, configuration, progress)},
+        resources={"rag": rag_resource(environment, configuration, progress, waiting)},
         executor=dg.in_process_executor,
     )

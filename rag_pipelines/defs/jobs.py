@@ -9,7 +9,7 @@ from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.config.models import SourceConfig
-from rag_pipelines.core.errors import RagPipelinesError
+from rag_pipelines.core.errors import ConfigError, RagPipelinesError
 from rag_pipelines.defs.assets import CONTINUE, PARSED, source_key
 from rag_pipelines.defs.partitions import range_tags
 from rag_pipelines.pipeline.workspace import Workspace
@@ -50,18 +50,28 @@ def sync_jobs(configuration: Configuration, partitions: dg.PartitionsDefinition[
 
 
 def schedules(configuration: Configuration) -> list[dg.ScheduleDefinition]:
-    """The cron expressions of the sources' YAML, switched on."""
+    """The cron expressions of the sources' YAML, switched on. Raises ConfigError for one that means nothing."""
     return [
-        dg.ScheduleDefinition(
-            name=f"{name}_schedule",
-            job_name=sync_job_name(name),
-            cron_schedule=config.schedule,
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            description=f"{config.schedule}, from the source's YAML",
-        )
+        _schedule(name, config.schedule)
         for name, config in configuration.sources.items()
         if config.schedule is not None
     ]
+
+
+def _schedule(name: str, cron: str) -> dg.ScheduleDefinition:
+    try:
+        return dg.ScheduleDefinition(
+            name=f"{name}_schedule",
+            job_name=sync_job_name(name),
+            cron_schedule=cron,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description=f"{cron}, from the source's YAML",
+        )
+    except dg.DagsterInvalidDefinitionError as error:
+        raise ConfigError(
+            f"source {name!r}: schedule {cron!r} is not a cron expression with five sensible fields, such as "
+            "*/15 * * * *"
+        ) from error
 
 
 def change_sensors(environment: Environment, configuration: Configuration) -> list[dg.SensorDefinition]:

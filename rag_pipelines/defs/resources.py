@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import dagster as dg
@@ -16,6 +16,7 @@ from rag_pipelines.pipeline.progress import LogProgress
 from rag_pipelines.pipeline.workspace import Workspace
 
 MAX_RETRIES = 3
+FIRST_WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class Rag:
 
 
 def rag_resource(
-    environment: Environment, configuration: Configuration, progress: Progress | None
+    environment: Environment,
+    configuration: Configuration,
+    progress: Progress | None,
+    waiting: Callable[[str], None] | None = None,
 ) -> dg.ResourceDefinition:
     """Opens the workspace and holds the catalog's sync lock, so that concurrent runs wait for one another."""
 
@@ -35,11 +39,13 @@ def rag_resource(
         log = context.log
         with Workspace(environment, configuration) as workspace:
 
-            def waiting(holder: str) -> None:
+            def told(holder: str) -> None:
                 if log is not None:
                     log.info(f"another sync is running ({holder}); waiting for it to finish")
+                if waiting is not None:
+                    waiting(holder)
 
-            with workspace.catalog.exclusive("sync", waiting):
+            with workspace.catalog.exclusive("sync", told):
                 yield Rag(workspace, progress or LogProgress(log))
 
     return dg.ResourceDefinition(opened, description="Catalog, blobs, engine, parsers and models.")
@@ -54,6 +60,6 @@ def explained(context: dg.AssetExecutionContext) -> Iterator[None]:
         transient = isinstance(error, (SourceError, EmbeddingError, EngineError)) and error.transient
         if transient and context.retry_number < MAX_RETRIES:
             raise dg.RetryRequested(
-                max_retries=MAX_RETRIES, seconds_to_wait=5 * 2**context.retry_number
+                max_retries=MAX_RETRIES, seconds_to_wait=FIRST_WAIT_SECONDS * 2**context.retry_number
             ) from error
         raise dg.Failure(str(error), allow_retries=False) from error

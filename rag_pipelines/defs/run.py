@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.instance import InstanceRef
+from dagster_shared.error import SerializableErrorInfo
 
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
+from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.defs.assets import CONTINUE
 from rag_pipelines.defs.build import build_definitions
@@ -19,6 +21,8 @@ from rag_pipelines.defs.jobs import SYNC_ALL, sync_job_name
 from rag_pipelines.defs.partitions import range_tags
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+NO_COPIES = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+INTERRUPTED = "DagsterExecutionInterruptedError"
 DEFAULT_INSTANCE = "telemetry:\n  enabled: false\n"
 
 
@@ -32,13 +36,23 @@ class RunOutcome:
 
 
 def prepare_dagster_home(environment: Environment, project: Path) -> Path:
-    """Create DAGSTER_HOME with the project's `dagster.yaml`, and point this process and its children at it."""
+    """Create DAGSTER_HOME with the project's `dagster.yaml`, and point this process and its children at it.
+
+    The file in our own folder follows the project's; in a DAGSTER_HOME that somebody chose, theirs stays.
+    """
     home = environment.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
     target, own = home / "dagster.yaml", project / "dagster.yaml"
-    wanted = own.read_text(encoding="utf-8") if own.exists() else DEFAULT_INSTANCE
-    if home != project and (not target.exists() or target.read_text(encoding="utf-8") != wanted):
-        target.write_text(wanted, encoding="utf-8")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        wanted = own.read_text(encoding="utf-8") if own.exists() else DEFAULT_INSTANCE
+        ours = home == environment.home / "dagster"
+        if not target.exists() or (ours and target.read_text(encoding="utf-8") != wanted):
+            target.write_text(wanted, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{home} cannot be written: {error.strerror}; set RAG_HOME (or DAGSTER_HOME) to a folder you can "
+            "write to"
+        ) from error
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -48,13 +62,17 @@ def run_sync(
     configuration: Configuration,
     sources: Sequence[str],
     progress: Progress | None = None,
+    waiting: Callable[[str], None] | None = None,
 ) -> list[RunOutcome]:
-    """Sync the sources: all of them is one run of `sync_all`, otherwise one run of `sync_<source>` each."""
-    prepare_dagster_home(environment, configuration.root)
-    definitions = build_definitions(environment, configuration, progress)
+    """Sync the sources: all of them is one run of `sync_all`, otherwise one run of `sync_<source>` each.
+
+    `waiting(holder)` is called where another sync has to finish first.
+    """
+    home = prepare_dagster_home(environment, configuration.root)
+    definitions = build_definitions(environment, configuration, progress, waiting)
     everything = set(sources) == set(configuration.sources) and len(sources) > 1
     groups = [tuple(sorted(sources))] if everything else [(name,) for name in sources]
-    with _instance() as instance:
+    with _instance(home) as instance:
         return [_run(instance, definitions, configuration, group) for group in groups]
 
 
@@ -77,28 +95,31 @@ def _run(
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Dagster turns Ctrl-C into a failed step; the person meant to stop."""
-    failures = (event.step_failure_data for event in result.all_events if event.is_step_failure)
-    return any(
-        data.error is not None and data.error.cls_name == "DagsterExecutionInterruptedError" for data in failures
-    )
+    """Dagster turns Ctrl-C into a failure; the person meant to stop."""
+    return any(error.cls_name == INTERRUPTED for error in _errors(result))
+
+
+def _errors(result: dg.ExecuteInProcessResult) -> Iterator[SerializableErrorInfo]:
+    """What failed, first things first, in steps or before them; each by its innermost cause."""
+    for event in result.all_events:
+        error = getattr(event.event_specific_data, "error", None) if event.is_failure else None
+        while isinstance(error, SerializableErrorInfo):
+            innermost, error = error, error.cause
+            if error is None:
+                yield innermost
 
 
 def _first_failure(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data is not None and data.user_failure_data.description:
-                return str(data.user_failure_data.description)
-            if data.error is not None:
-                cause = data.error
-                while cause.cause is not None:
-                    cause = cause.cause
-                return f"step {event.step_key} failed: {cause.message.strip()}"
-    return "the run failed; `dagster` shows its log"
+            failure = event.step_failure_data.user_failure_data
+            if failure is not None and failure.description:
+                return str(failure.description)
+    for error in _errors(result):
+        return f"the run failed: {error.message.strip()}"
+    return f"the run {result.run_id} failed; the Dagster UI shows its log"
 
 
-@contextlib.contextmanager
-def _instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.get() as instance:
-        yield instance
+def _instance(home: Path) -> dg.DagsterInstance:
+    """The instance of the UI, less the processes that copy this terminal's output into files for it."""
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={"compute_logs": NO_COPIES}))

@@ -19,6 +19,8 @@ _LINE_KINDS = frozenset({ElementKind.CODE, ElementKind.TABLE})
 
 def clean(text: str) -> str:
     """Without NUL, control characters, lone surrogates, soft hyphens and BOMs; every line end is `\\n`."""
+    if text.isprintable() or text.replace("\n", " ").replace("\t", " ").isprintable():
+        return text
     return _UNWANTED.sub("", _NEWLINES.sub("\n", text))
 
 
@@ -105,7 +107,7 @@ class DocumentBuilder:
         Metadata values that JSON cannot hold become text. Raises ParseError where no text was added.
         """
         if not self._elements:
-            raise ParseError("no text was found in it")
+            raise ParseError("has no text")
         text = "".join(self._parts)
         return ParsedDocument(
             text=text,

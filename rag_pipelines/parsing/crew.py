@@ -128,7 +128,7 @@ class Crew:
         elif worker.ended:
             outcomes.extend(self._mourn(worker))
         elif worker.said_too_much:
-            outcomes.append(self._stop(worker, "grew while being read to more than any document may hold"))
+            outcomes.append(self._stop(worker, "grew to more than any document may hold while being read"))
         elif worker.deadline is not None and worker.deadline < time.monotonic():
             outcomes.extend(self._overdue(worker))
         elif sys.platform == "darwin" and worker.queue and self._too_much_memory(worker):

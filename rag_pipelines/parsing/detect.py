@@ -12,11 +12,17 @@ from rag_pipelines.parsing import registry as types
 from rag_pipelines.parsing.encoding import decode, looks_binary
 from rag_pipelines.parsing.signatures import SUFFIXES, TEXT_TYPES, image_type, reason_against
 
-VERSION = 1
+VERSION = 2
 
-_HTML_START = re.compile(
-    r"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype\s+html|<html|<head|<body)", re.I | re.S
+_PROLOGUE = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*+-->\s*+)*+"
+_HTML_START = re.compile(_PROLOGUE + r"(?:<!doctype\s+html|<html|<head|<body)", re.I | re.S)
+_SVG_START = re.compile(
+    _PROLOGUE + r"(?:<!DOCTYPE\s+svg[^\[>]*(?:\[[^\]]*\]\s*)?>\s*(?:<!--(?:(?!-->).)*+-->\s*+)*+)?<svg[\s>]",
+    re.S,
 )
+_SOURCE_MAP = re.compile(r'\{\s*"version"\s*:\s*3\s*,\s*"(file|sources|mappings|sourceRoot)"')
+_STARTS = ((_SVG_START, types.SVG), (re.compile(r"<\?xml"), types.XML), (_SOURCE_MAP, types.JSON))
+_UNCLEAN = re.compile("[\x00-\x08\x0e-\x1b\ufffd]")
 _HTML_TAG = re.compile(r"</?(p|div|a|h[1-6]|table|body|ul|br|span|title|meta)\b[^>]*>", re.I)
 _MAIL_HEADER = re.compile(r"([A-Za-z][A-Za-z0-9-]{1,60}):(\s|$)")
 _MAIL_NAMES = frozenset(
@@ -54,6 +60,8 @@ def detect(data: bytes, name: str, declared: str | None = None) -> str:
     """
     if not data:
         raise ParseError("is empty (0 bytes)")
+    if data.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise ParseError("is a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`")
     suffix = PurePosixPath(name).suffix.lower()
     binary = _binary_type(data, suffix)
     if binary is not None:
@@ -122,8 +130,7 @@ def _binary_type(data: bytes, suffix: str) -> str | None:
 
 
 def _is_clean_text(head: bytes) -> bool:
-    text = head.decode("utf-8", "replace").rstrip("\ufffd")
-    return not any(char == "\ufffd" or (char < " " and not char.isspace()) for char in text)
+    return _UNCLEAN.search(head.decode("utf-8", "replace").rstrip("\ufffd")) is None
 
 
 def _is_pdf(data: bytes) -> bool:
@@ -173,7 +180,7 @@ def _packed_type(archive: zipfile.ZipFile) -> str | None:
 def _ole_type(data: bytes, suffix: str) -> str:
     """By the names of its streams; where documents embed others, the suffix decides between what is there."""
     if _utf16("EncryptedPackage") in data:
-        raise ParseError("is a password-protected Office document; save it without a password")
+        raise ParseError("is encrypted: an Office document that needs a password; store a copy without one")
     there = [(media_type, end) for stream, media_type, end in _OLE_STREAMS if _utf16(stream) in data]
     for media_type, end in there:
         if end == suffix:
@@ -192,8 +199,9 @@ def _shown_dialect(head: str) -> str | None:
     start = head.lstrip()
     if _HTML_START.match(start[:4000]):
         return types.XHTML if start.startswith("<?xml") else types.HTML
-    if start.startswith("<?xml"):
-        return types.XML
+    for pattern, media_type in _STARTS:
+        if pattern.match(start[:8000]):
+            return media_type
     if start.startswith("<") and len(_HTML_TAG.findall(start[:4000])) >= 3:
         return types.HTML
     if _looks_like_mail(start):
@@ -224,6 +232,8 @@ def _settle(expected: str, shown: str | None, head: str) -> str:
     if expected == types.PLAIN:
         return shown if shown == types.EMAIL else expected
     if expected in _NEVER_MARKUP and shown in {types.HTML, types.XHTML}:
+        return shown
+    if expected == types.XML and shown == types.SVG:
         return shown
     if expected == types.XML and _HTML_START.match(head[:4000]):
         return types.XHTML if head.lstrip().startswith("<?xml") else types.HTML

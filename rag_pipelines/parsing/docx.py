@@ -95,7 +95,7 @@ class _Reader:
     def blocks(self, parent: Any, depth: int) -> None:
         """Paragraphs and tables below `parent`, in order."""
         if depth > _MAX_DEPTH:
-            raise ParseError(f"the Word file nests its content more than {_MAX_DEPTH} deep")
+            raise ParseError(f"nests its content more than {_MAX_DEPTH} deep")
         for child in parent:
             tag = local(child)
             if tag == "p":

@@ -1,4 +1,4 @@
-"""JSON, JSON lines, notebooks, YAML and XML as text that reads as `path: value`."""
+"""JSON, JSON lines and YAML as text that reads as `path: value`; notebooks as what is in them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from typing import Any
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ElementKind, ParsedDocument
 from rag_pipelines.parsing.builder import DocumentBuilder, clean
-from rag_pipelines.parsing.encoding import decode, wide_encoding
-from rag_pipelines.parsing.registry import JSON, JSONL, XML, YAML
+from rag_pipelines.parsing.encoding import decode
+from rag_pipelines.parsing.noise import shortened, without_blobs
+from rag_pipelines.parsing.notebook import add_notebook, is_notebook
+from rag_pipelines.parsing.registry import JSON, JSONL, YAML
 
-VERSION = 1
+VERSION = 2
+USES = ("rag_pipelines.parsing.markdown",)
 
 _TOP_LEVEL = re.compile(r"\n(?:[^\S\n]*\n)+(?=\S)|\n(?=---)")
-_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+_INDICES = re.compile(r"(?:\[\d+\])+\Z")
+_MATRIX = 4
 
 
 def parse_json(data: bytes, name: str) -> ParsedDocument:
@@ -31,9 +35,11 @@ def parse_json(data: bytes, name: str) -> ParsedDocument:
             raise ParseError(f"is not valid JSON: {error}") from error
         return _from_records(records, JSONL)
     builder = DocumentBuilder()
-    if isinstance(value, dict) and "cells" in value and "nbformat" in value:
-        _add_notebook(builder, value)
+    if is_notebook(value):
+        add_notebook(builder, value)
         return builder.build(JSON, "notebook")
+    if isinstance(value, dict) and {"version", "sources", "mappings"} <= value.keys():
+        raise ParseError("is a source map, which holds places in generated code and no text; exclude it")
     for group in _groups(value):
         builder.add(ElementKind.PARAGRAPH, "\n".join(group), keep_lines=True)
     return builder.build(JSON, "json", title=_title(value))
@@ -53,35 +59,8 @@ def parse_yaml(data: bytes, name: str) -> ParsedDocument:
     text, encoding = decode(data)
     builder = DocumentBuilder()
     for block in _TOP_LEVEL.split(clean(text)):
-        builder.add(ElementKind.CODE, block)
+        builder.add(ElementKind.CODE, without_blobs(block))
     return builder.build(YAML, "yaml", metadata={"encoding": encoding})
-
-
-def parse_xml(data: bytes, name: str) -> ParsedDocument:
-    """One paragraph for each child of the root; neither entities nor DTDs are loaded."""
-    from lxml import etree
-
-    if wide_encoding(data) is not None:
-        data = _DECLARATION.sub("", decode(data)[0]).encode()
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise ParseError(f"is not well-formed XML: {error}") from error
-    builder = DocumentBuilder()
-    own = list(_attributes(root, "")) + ([root.text] if root.text and root.text.strip() else [])
-    builder.add(ElementKind.PARAGRAPH, "\n".join(own), keep_lines=True)
-    for child in root:
-        builder.add(ElementKind.PARAGRAPH, "\n".join(_xml_lines(child, _tag(child))), keep_lines=True)
-        builder.add(ElementKind.PARAGRAPH, child.tail or "")
-    return builder.build(XML, "lxml")
 
 
 def _from_records(records: Iterable[Any], media_type: str) -> ParsedDocument:
@@ -110,7 +89,7 @@ def _lines_or_none(text: str) -> list[Any] | None:
 def _groups(value: Any) -> Iterator[list[str]]:
     """Lines that belong together."""
     if isinstance(value, list):
-        if all(isinstance(item, (dict, list)) for item in value):
+        if all(isinstance(item, dict) for item in value):
             for item in value:
                 yield list(_lines(item, ""))
         else:
@@ -132,7 +111,21 @@ def _is_nested(value: Any) -> bool:
 
 
 def _lines(value: Any, path: str) -> Iterator[str]:
-    """`path: value` for each scalar that says something; depth first without recursion."""
+    """`path: value` for each scalar that says something; long series of numbers are shortened."""
+    leaves = itertools.groupby(_leaves(value, path), key=lambda leaf: (_INDICES.sub("", leaf[0]), leaf[2]))
+    for (start, is_series), group in leaves:
+        entries = list(group)
+        numbers = [number for _, texts, _ in entries for number in texts]
+        if is_series and len(entries) > 1 and len(numbers) > _MATRIX:
+            yield _line(start, shortened(numbers, _MATRIX))
+        elif is_series:
+            yield from (_line(here, shortened(texts)) for here, texts, _ in entries)
+        else:
+            yield from (_line(here, ", ".join(texts)) for here, texts, _ in entries)
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, list[str], bool]]:
+    """Path, values, and whether they are a list of numbers; depth first without recursion."""
     stack: list[tuple[str, Any]] = [(path, value)]
     while stack:
         here, item = stack.pop()
@@ -140,13 +133,16 @@ def _lines(value: Any, path: str) -> Iterator[str]:
             stack.extend(
                 (f"{here}.{key}" if here else str(key), entry) for key, entry in reversed(item.items())
             )
-        elif isinstance(item, list):
-            if item and not any(_is_nested(entry) for entry in item):
-                yield _line(here, ", ".join(map(_scalar, item)))
-            else:
-                stack.extend((f"{here}[{index}]", entry) for index, entry in _reversed(item))
-        elif item is not None and item != "":
-            yield _line(here, _scalar(item))
+        elif not isinstance(item, list):
+            texts = [text for text in (_scalar(item),) if text]
+            if texts and item is not None:
+                yield here, texts, False
+        elif item and not any(_is_nested(entry) for entry in item):
+            texts = [text for text in map(_scalar, item) if text]
+            if texts:
+                yield here, texts, all(isinstance(entry, (int, float)) for entry in item)
+        else:
+            stack.extend((f"{here}[{index}]", entry) for index, entry in _reversed(item))
 
 
 def _reversed(items: list[Any]) -> Iterator[tuple[int, Any]]:
@@ -159,7 +155,7 @@ def _line(path: str, value: str) -> str:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
-        return value
+        return without_blobs(value)
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
@@ -169,39 +165,3 @@ def _title(value: Any) -> str | None:
             if isinstance(value.get(key), str):
                 return str(value[key])
     return None
-
-
-def _add_notebook(builder: DocumentBuilder, notebook: dict[str, Any]) -> None:
-    """Markdown cells as Markdown, code cells as code; outputs are left out."""
-    from rag_pipelines.parsing.markdown import add_markdown
-
-    for cell in notebook["cells"]:
-        source = cell.get("source", "") if isinstance(cell, dict) else ""
-        text = clean("".join(map(str, source)) if isinstance(source, list) else str(source))
-        if isinstance(cell, dict) and cell.get("cell_type") == "markdown":
-            add_markdown(builder, text)
-        else:
-            builder.add(ElementKind.CODE, text)
-
-
-def _tag(node: Any) -> str:
-    return str(node.tag).rpartition("}")[2]
-
-
-def _attributes(node: Any, path: str) -> Iterator[str]:
-    for key, value in node.attrib.items():
-        if value.strip():
-            yield _line(f"{path}@{str(key).rpartition('}')[2]}", value)
-
-
-def _xml_lines(node: Any, path: str) -> Iterator[str]:
-    """libxml2 holds the depth to 256, so recursion is safe."""
-    yield from _attributes(node, path)
-    texts = [node.text or "", *(child.tail or "" for child in node)]
-    mixed = len(node) > 0 and any(text.strip() for text in texts)
-    if mixed or len(node) == 0:
-        text = " ".join("".join(node.itertext()).split())
-        if text:
-            yield _line(path, text)
-        return
-    yield from itertools.chain.from_iterable(_xml_lines(child, f"{path}.{_tag(child)}") for child in node)

@@ -7,9 +7,9 @@ from typing import Any
 
 from rag_pipelines.core.types import ElementKind, ParsedDocument
 
-VERSION = 1
+VERSION = 2
 
-_LETTERS = 1_200
+_LETTERS = 600
 _MIN_LETTERS = 20
 _MIN_CONFIDENCE = 0.5
 
@@ -21,7 +21,7 @@ def detect_language(document: ParsedDocument) -> str | None:
 
 
 def sample_of(document: ParsedDocument) -> str | None:
-    """The first 1,200 characters that are not code; None where that holds too few letters to tell."""
+    """The first 600 characters that are not code; None where that holds too few letters to tell."""
     taken: list[str] = []
     size = 0
     for element in document.elements:

@@ -14,6 +14,7 @@ from rag_pipelines.core.types import ElementKind, ParsedDocument
 from rag_pipelines.parsing.builder import DocumentBuilder, clean, one_line
 from rag_pipelines.parsing.encoding import decode
 from rag_pipelines.parsing.frontmatter import split_front_matter
+from rag_pipelines.parsing.inline import simple_text
 from rag_pipelines.parsing.registry import MARKDOWN
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
 
-VERSION = 1
+VERSION = 2
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 _UNREAD_HTML = re.compile(r"<(script|style)\b.*?(?:</\1\s*>|\Z)", re.S | re.I)
@@ -39,11 +40,18 @@ _OPTIONS = re.compile(r"\A(?::[\w-]+:[^\n]*(?:\n|\Z))+")
 _CODE_DIRECTIVES = frozenset(
     ("code", "code-block", "code-cell", "sourcecode", "math", "mermaid", "parsed-literal")
 )
+_NEEDED = {
+    "table": ("|",),
+    "fence": ("```", "~~~"),
+    "blockquote": (">",),
+    "reference": ("]:",),
+    "html_block": ("<",),
+}
 _MAX_INNER = 4
 _MAX_NESTING = 90
 _MARKUP = re.compile(r"[\\`*_!\[\]<&~]")
-_ESCAPE = re.compile(r"\\([-.,:;?#+=|{}'\"$%/@^])")
-_ESCAPE_OR_PARENTHESIS = re.compile(r"\\([-.,:;?#+=|{}'\"$%/@^()])")
+_ESCAPE = re.compile(r"(?<!\\)\\([-.,:;?#+=|{}'\"$%/@^])")
+_ESCAPE_OR_PARENTHESIS = re.compile(r"(?<!\\)\\([-.,:;?#+=|{}'\"$%/@^()])")
 
 
 def parse(data: bytes, name: str) -> ParsedDocument:
@@ -67,12 +75,13 @@ def parse(data: bytes, name: str) -> ParsedDocument:
 
 def preload() -> None:
     """Import the library and build its parser."""
-    _parser()
+    _parser(frozenset())
 
 
 def add_markdown(builder: DocumentBuilder, text: str, depth: int = 0) -> None:
     """Append the elements of a Markdown text whose line ends are `\\n`."""
-    tokens = _parser().parse(text)
+    absent = frozenset(rule for rule, marks in _NEEDED.items() if not any(mark in text for mark in marks))
+    tokens = _parser(absent).parse(text)
     item_starts = False
     position = 0
     while position < len(tokens):
@@ -104,12 +113,15 @@ def add_markdown(builder: DocumentBuilder, text: str, depth: int = 0) -> None:
 
 
 @cache
-def _parser() -> MarkdownIt:
-    """Without what only serves rendering: URLs are dropped, so nothing checks or encodes them."""
+def _parser(absent: frozenset[str]) -> MarkdownIt:
+    """Without the rules that would find nothing, and without what only serves rendering.
+
+    URLs are dropped, so nothing checks or encodes them.
+    """
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
-    parser.disable(["text_join", "fragments_join"])
+    parser.disable(["text_join", "fragments_join", *absent])
     parser.core.ruler.at("inline", _parse_inline)
     parser.normalizeLink = str  # type: ignore[method-assign, assignment]
     parser.validateLink = bool  # type: ignore[method-assign, assignment]
@@ -117,20 +129,19 @@ def _parser() -> MarkdownIt:
 
 
 def _parse_inline(state: StateCore) -> None:
-    """The library's rule, with a short way for text that holds no markup, which is most of it."""
-    from markdown_it.token import Token
-
+    """The library's rule, for texts that the short way leaves; the others keep no children but what is shown."""
     for token in state.tokens:
         if token.type != "inline":
             continue
         content = token.content
+        shown = content if _MARKUP.search(content) is None else simple_text(content)
+        if shown is not None:
+            token.content, token.children = shown, None
+            continue
         if "\\" in content and "`" not in content and "<" not in content:
             content = (_ESCAPE if "](" in content else _ESCAPE_OR_PARENTHESIS).sub(r"\1", content)
-        if _MARKUP.search(content) is None:
-            token.children = [Token("text", "", 0, content=content)]
-        else:
-            token.children = []
-            state.md.inline.parse(content, state.md, state.env, token.children)
+        token.children = []
+        state.md.inline.parse(content, state.md, state.env, token.children)
 
 
 def _begins_with(body: str, title: str) -> bool:
@@ -141,8 +152,10 @@ def _begins_with(body: str, title: str) -> bool:
 
 def _inline_text(token: Token) -> str:
     """What a reader sees: the text of links, the alternative text of images, no tags."""
+    if token.children is None:
+        return _without_extensions(token.content)
     parts: list[str] = []
-    for child in token.children or ():
+    for child in token.children:
         match child.type:
             case "text" | "text_special":
                 parts.append(child.content)
@@ -160,7 +173,11 @@ def _inline_text(token: Token) -> str:
                 parts.append("\n")
             case _:
                 pass
-    text = "".join(parts)
+    return _without_extensions("".join(parts))
+
+
+def _without_extensions(text: str) -> str:
+    """Without Hugo's shortcodes and the marks of Docusaurus' containers."""
     if "{{" in text:
         text = _SHORTCODE.sub("", text)
     if ":::" in text:

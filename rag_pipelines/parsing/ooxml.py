@@ -33,15 +33,15 @@ def open_archive(data: bytes, kind: str, *, doctypes: bool = False) -> zipfile.Z
     `doctypes` lets document type declarations pass, which EPUB's XHTML has.
     """
     if not data.strip(b"\0\t\n\r "):
-        raise ParseError("the file is empty")
+        raise ParseError("is empty")
     if data.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in data:
-            raise ParseError(f"the {kind} file is encrypted and needs a password; store a copy without one")
+            raise ParseError("is encrypted and needs a password; store a copy without one")
         raise ParseError(f"is an old binary office file, not {kind}; save it in the current format")
     try:
         archive = zipfile.ZipFile(BytesIO(data))
     except (zipfile.BadZipFile, ValueError, OSError, struct.error) as error:
-        raise ParseError(f"the {kind} file is damaged or truncated: {error}") from error
+        raise ParseError(f"is a damaged or truncated {kind} file: {error}") from error
     _check(archive, len(data), kind, doctypes=doctypes)
     return archive
 
@@ -49,7 +49,9 @@ def open_archive(data: bytes, kind: str, *, doctypes: bool = False) -> zipfile.Z
 def _check(archive: zipfile.ZipFile, size: int, kind: str, *, doctypes: bool) -> None:
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES:
-        raise ParseError(f"the {kind} file holds {len(entries):,} parts, more than {MAX_ENTRIES:,}")
+        raise ParseError(
+            f"holds {len(entries):,} parts, more than the {MAX_ENTRIES:,} that a {kind} file may have"
+        )
     texts = [entry for entry in entries if _is_text(entry.filename)]
     _check_size(sum(entry.file_size for entry in texts), size, kind)
     for entry in texts:
@@ -66,10 +68,10 @@ def _check(archive: zipfile.ZipFile, size: int, kind: str, *, doctypes: bool) ->
             RuntimeError,
             OSError,
         ) as error:
-            raise ParseError(f"the {kind} file is damaged: part {entry.filename}: {error}") from error
+            raise ParseError(f"is a damaged {kind} file: part {entry.filename}: {error}") from error
         if not doctypes and any(mark in start for mark in _DOCTYPES):
             raise ParseError(
-                f"the {kind} file declares a document type in {entry.filename}, which is not allowed"
+                f"declares a document type in {entry.filename}, which is not allowed in a {kind} file"
             )
 
 
@@ -80,10 +82,12 @@ def _is_text(name: str) -> bool:
 def _check_size(expanded: int, size: int, kind: str) -> None:
     if expanded > MAX_EXPANDED:
         raise ParseError(
-            f"the {kind} file expands to more than {MAX_EXPANDED >> 20} MiB (a zip bomb, or split it)"
+            f"expands to more than {MAX_EXPANDED >> 20} MiB: a zip bomb, or a {kind} file to be split"
         )
     if expanded > max(_RATIO_FROM, MAX_RATIO * size):
-        raise ParseError(f"the {kind} file expands to more than {MAX_RATIO} times its size (a zip bomb)")
+        raise ParseError(
+            f"expands to more than {MAX_RATIO} times its size, which no {kind} file does: a zip bomb"
+        )
 
 
 def read_xml(archive: zipfile.ZipFile, name: str, kind: str) -> Any:
@@ -94,9 +98,9 @@ def read_xml(archive: zipfile.ZipFile, name: str, kind: str) -> Any:
     try:
         return etree.fromstring(archive.read(name), parser)
     except KeyError as error:
-        raise ParseError(f"the {kind} file lacks its part {name}") from error
+        raise ParseError(f"is a damaged {kind} file: it lacks its part {name}") from error
     except etree.XMLSyntaxError as error:
-        raise ParseError(f"the {kind} file is damaged: part {name}: {error.msg}") from error
+        raise ParseError(f"is a damaged {kind} file: part {name}: {error.msg}") from error
 
 
 def local(element: Any) -> str:

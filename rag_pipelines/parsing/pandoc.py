@@ -28,7 +28,10 @@ Node = dict[str, Any]
 
 
 def read_tree(data: bytes, reader: str, kind: str) -> Node:
-    """pandoc's JSON tree of the document. Raises ParseError; `kind` names the format for people."""
+    """pandoc's JSON tree of the document. Raises ParseError, and RecursionError for one that is too deep.
+
+    `kind` names the format for people.
+    """
     program = find("pandoc")
     if program is None:
         raise require("pandoc", f"is {kind}, which is read")
@@ -36,15 +39,15 @@ def read_tree(data: bytes, reader: str, kind: str) -> Node:
     try:
         done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ParseError(f"pandoc did not finish reading the {kind} file within {SECONDS} s") from error
+        raise ParseError(f"took pandoc longer than {SECONDS} s to read") from error
     if done.returncode != 0:
-        raise ParseError(f"pandoc cannot read the {kind} file: {_last_line(done.stderr, done.returncode)}")
+        raise ParseError(f"cannot be read as {kind} by pandoc: {_last_line(done.stderr, done.returncode)}")
     if len(done.stdout) > _MAX_OUTPUT:
-        raise ParseError(f"the {kind} file is too large once expanded ({len(done.stdout) >> 20} MiB)")
+        raise ParseError(f"is too large once expanded ({len(done.stdout) >> 20} MiB)")
     try:
         tree: Node = msgspec.json.decode(done.stdout)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ParseError(f"the {kind} file nests its content too deep") from error
+        raise RecursionError("the tree nests too deep") from error
     return tree
 
 
@@ -73,9 +76,9 @@ def _meta(node: Node) -> Any:
 
 
 def add_blocks(builder: DocumentBuilder, blocks: list[Node], depth: int = 0) -> None:
-    """Add pandoc's blocks in order. Raises ParseError where they nest too deep."""
+    """Add pandoc's blocks in order. Raises RecursionError where they nest too deep."""
     if depth > _MAX_DEPTH:
-        raise ParseError(f"nests its content more than {_MAX_DEPTH} deep")
+        raise RecursionError(f"the content nests more than {_MAX_DEPTH} deep")
     for block in blocks:
         _add_block(builder, block.get("t", ""), block.get("c"), depth)
 

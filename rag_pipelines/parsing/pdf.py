@@ -57,13 +57,13 @@ def parse(data: bytes, name: str) -> ParsedDocument:
 
 def _check_file(data: bytes) -> None:
     if not data.strip(b"\0\t\n\f\r "):
-        raise ParseError("the file is empty")
+        raise ParseError("is empty")
     if b"%PDF-" not in data[:1024]:
         raise ParseError("is named or stated to be a PDF but does not begin like one")
     tail = data[-_TAIL:]
     if b"%%EOF" not in tail and b"startxref" not in tail:
         raise ParseError(
-            "the PDF is truncated: its end is missing, so pages may be too; fetch or upload it again"
+            "is truncated: the end of the PDF is missing, so pages may be too; fetch or upload it again"
         )
 
 
@@ -75,16 +75,16 @@ def _needs_password(error: Any) -> bool:
 
 def _cannot_open(error: Any) -> ParseError:
     if _needs_password(error):
-        return ParseError("the PDF is encrypted and needs a password; store a copy without one")
-    return ParseError(f"the PDF is damaged: neither pdfium nor pypdf can open it ({error})")
+        return ParseError("is encrypted and needs a password; store a copy without one")
+    return ParseError(f"is a damaged PDF: neither pdfium nor pypdf can open it ({error})")
 
 
 def _read(pdf: Any, data: bytes) -> ParsedDocument:
     count = len(pdf)
     if count == 0:
-        raise ParseError("the PDF has no pages")
+        raise ParseError("is a PDF without pages")
     if count > MAX_PAGES:
-        raise ParseError(f"the PDF has {count:,} pages, more than {MAX_PAGES:,}; split it")
+        raise ParseError(f"has {count:,} pages, more than {MAX_PAGES:,}; split it")
     pages, turned, pictures, unreadable = _pages(pdf, count)
     metadata = _metadata(pdf)
     if unreadable:
@@ -128,7 +128,7 @@ def _pages(pdf: Any, count: int) -> tuple[list[list[Segment]], list[list[Segment
             letters = 0
         characters += letters
         if characters > MAX_CHARS:
-            raise ParseError(f"the PDF holds more than {MAX_CHARS:,} characters; split it")
+            raise ParseError(f"holds more than {MAX_CHARS:,} characters; split it")
         pages.append(upright)
         turned.append(others)
     return pages, turned, pictures, unreadable
@@ -153,7 +153,7 @@ def _ocr(pdf: Any, pictures: list[int], *, required: bool) -> dict[int, str]:
                 if len(pictures) == 1
                 else f"its {len(pictures)} pages are pictures"
             )
-            raise require("tesseract", f"the PDF is scanned: {what} without text, so it needs OCR")
+            raise require("tesseract", f"is scanned: {what} without text, so it needs OCR")
         return dict.fromkeys(pictures, "")
     texts: dict[int, str] = {}
     for number in pictures:
@@ -219,7 +219,7 @@ def _document(
         if block.kind is ElementKind.TITLE:
             title = block.text
     if not builder.length:
-        raise ParseError(f"the PDF has no text on its {len(pages)} pages")
+        raise ParseError("has no text on any page")
     stated = metadata.get("title", "")
     if stated and not _USELESS_TITLE.match(stated) and (" " in stated or title is None):
         title = stated

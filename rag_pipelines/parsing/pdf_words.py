@@ -64,7 +64,7 @@ def read_page(page: Any, number: int) -> tuple[list[Segment], list[Segment]]:
         count = textpage.count_chars()
         if count > MAX_PAGE_CHARS:
             raise ParseError(
-                f"page {number} holds {count:,} characters, more than {MAX_PAGE_CHARS:,}: not a readable page"
+                f"holds {count:,} characters on page {number}, more than {MAX_PAGE_CHARS:,}: no page to read"
             )
         words = _words(textpage, count)
         if not words:

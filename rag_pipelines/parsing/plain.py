@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ElementKind, ParsedDocument
 from rag_pipelines.parsing.builder import DocumentBuilder, clean
 from rag_pipelines.parsing.encoding import decode
+from rag_pipelines.parsing.noise import is_minified, without_blobs
 from rag_pipelines.parsing.registry import PLAIN
 from rag_pipelines.parsing.signatures import CODE_SUFFIXES
 
-VERSION = 1
+VERSION = 2
 
+_WEB_CODE = frozenset({".js", ".mjs", ".cjs", ".css"})
 _TOP_LEVEL = re.compile(r"\n(?:[^\S\n]*\n)+(?=\S)")
 _SIGN = re.compile(r"\s*[-*+\u2022\u2023\u25aa\u25e6\u2013]\s+")
 _BULLET = re.compile(r"\s*(?:[-*+\u2022\u2023\u25aa\u25e6\u2013]|\(?\d{1,3}[.)])\s+(?=\S)")
@@ -24,9 +27,14 @@ def parse(data: bytes, name: str) -> ParsedDocument:
     text, encoding = decode(data)
     builder = DocumentBuilder()
     text = clean(text)
-    if PurePosixPath(name).suffix.lower() in CODE_SUFFIXES:
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in _WEB_CODE and (f".min{suffix}" in name.lower() or is_minified(text)):
+        raise ParseError(
+            "is minified code, written by a program for programs; exclude it, or index its source"
+        )
+    if suffix in CODE_SUFFIXES:
         for block in _TOP_LEVEL.split(text):
-            builder.add(ElementKind.CODE, block)
+            builder.add(ElementKind.CODE, without_blobs(block))
     else:
         add_text(builder, text)
     return builder.build(PLAIN, "plain", metadata={"encoding": encoding})

@@ -36,11 +36,11 @@ def parse_pptx(data: bytes, name: str, version: int) -> ParsedDocument:
             _slide(builder, slide, number)
         count = len(slides)
     except (PythonPptxError, etree.XMLSyntaxError, zipfile.BadZipFile, struct.error) as error:
-        raise ParseError(f"the PowerPoint file is damaged: {error}") from error
+        raise ParseError(f"is a damaged PowerPoint file: {error}") from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ParseError(f"the PowerPoint file cannot be read: {type(error).__name__}: {error}") from error
+        raise ParseError(f"cannot be read as PowerPoint: {type(error).__name__}: {error}") from error
     if not builder.length:
-        raise ParseError(f"none of the {count} slides has text (slides that are pictures need OCR)")
+        raise ParseError("has no text on any slide (slides that are pictures need OCR)")
     return builder.build(
         MEDIA_TYPE,
         f"pptx/{version}",
@@ -70,7 +70,7 @@ def _in_order(shapes: Any, depth: int) -> Iterator[Any]:
     for shape in sorted(shapes, key=_place):
         if hasattr(shape, "shapes"):
             if depth > _MAX_DEPTH:
-                raise ParseError(f"the PowerPoint file nests groups more than {_MAX_DEPTH} deep")
+                raise ParseError(f"nests groups of shapes more than {_MAX_DEPTH} deep")
             yield from _in_order(shape.shapes, depth + 1)
         else:
             yield shape

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from rag_pipelines.core.ports import ParseTask
+from rag_pipelines.parsing.folders import LockedFolder
 from rag_pipelines.parsing.worker import (
     LOADING,
     READY,
@@ -67,11 +66,11 @@ class WorkerProcess:
         self._max_reply_bytes = max_reply_bytes
         self._outbox: deque[memoryview] = deque()
         self._inbox = bytearray()
-        self._folder = Path(tempfile.mkdtemp(prefix="rag-parser-"))
+        self._folder = LockedFolder()
         theirs, self._lifeline = os.pipe()
         settings = msgspec.structs.replace(settings, lifeline=theirs)
         try:
-            with (self._folder / "stderr").open("wb") as errors:
+            with (self._folder.path / "stderr").open("wb") as errors:
                 self._process = subprocess.Popen(
                     [
                         sys.executable,
@@ -85,13 +84,13 @@ class WorkerProcess:
                     stderr=errors,
                     bufsize=0,
                     pass_fds=(theirs,),
-                    cwd=self._folder,
-                    env=_environment(self._folder),
+                    cwd=self._folder.path,
+                    env=_environment(self._folder.path),
                     process_group=0,
                 )
         except OSError:
             os.close(self._lifeline)
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             raise
         finally:
             os.close(theirs)
@@ -210,8 +209,8 @@ class WorkerProcess:
                 pipe.close()
         os.close(self._lifeline)
         with contextlib.suppress(OSError):
-            self.last_words = (self._folder / "stderr").read_text(errors="replace").strip()[-2000:]
-        shutil.rmtree(self._folder, ignore_errors=True)
+            self.last_words = (self._folder.path / "stderr").read_text(errors="replace").strip()[-2000:]
+        self._folder.remove()
         return status
 
 

@@ -25,6 +25,7 @@ JSON = "application/json"
 JSONL = "application/jsonl"
 YAML = "application/yaml"
 XML = "application/xml"
+SVG = "image/svg+xml"
 HTML = "text/html"
 XHTML = "application/xhtml+xml"
 EMAIL = "message/rfc822"
@@ -41,8 +42,6 @@ DOC = "application/msword"
 PPT = "application/vnd.ms-powerpoint"
 XLS = "application/vnd.ms-excel"
 
-_LONGTAIL = "rag_pipelines.parsing.longtail:parse"
-
 PARSERS: dict[str, str] = {
     MARKDOWN: "rag_pipelines.parsing.markdown:parse",
     RST: "rag_pipelines.parsing.rst:parse",
@@ -52,7 +51,8 @@ PARSERS: dict[str, str] = {
     JSON: "rag_pipelines.parsing.jsondoc:parse_json",
     JSONL: "rag_pipelines.parsing.jsondoc:parse_jsonl",
     YAML: "rag_pipelines.parsing.jsondoc:parse_yaml",
-    XML: "rag_pipelines.parsing.jsondoc:parse_xml",
+    XML: "rag_pipelines.parsing.xmldoc:parse_xml",
+    SVG: "rag_pipelines.parsing.xmldoc:parse_svg",
     HTML: "rag_pipelines.parsing.html:parse",
     XHTML: "rag_pipelines.parsing.html:parse",
     EMAIL: "rag_pipelines.parsing.email:parse",
@@ -60,29 +60,30 @@ PARSERS: dict[str, str] = {
     DOCX: "rag_pipelines.parsing.office:parse_docx",
     PPTX: "rag_pipelines.parsing.office:parse_pptx",
     XLSX: "rag_pipelines.parsing.office:parse_xlsx",
-    ODT: _LONGTAIL,
-    RTF: _LONGTAIL,
-    EPUB: _LONGTAIL,
-    MSG: _LONGTAIL,
-    ORG: _LONGTAIL,
-    DOC: _LONGTAIL,
-    PPT: _LONGTAIL,
-    XLS: _LONGTAIL,
-    "image/png": _LONGTAIL,
-    "image/jpeg": _LONGTAIL,
-    "image/gif": _LONGTAIL,
-    "image/bmp": _LONGTAIL,
-    "image/tiff": _LONGTAIL,
-    "image/webp": _LONGTAIL,
-    "image/heic": _LONGTAIL,
+    ODT: "rag_pipelines.parsing.longtail:parse_odt",
+    RTF: "rag_pipelines.parsing.longtail:parse_rtf",
+    EPUB: "rag_pipelines.parsing.longtail:parse_epub",
+    MSG: "rag_pipelines.parsing.outlook:parse_msg",
+    ORG: "rag_pipelines.parsing.longtail:parse_org",
+    DOC: "rag_pipelines.parsing.oldoffice:parse_doc",
+    PPT: "rag_pipelines.parsing.oldoffice:parse_ppt",
+    XLS: "rag_pipelines.parsing.oldoffice:parse_xls",
+    "image/png": "rag_pipelines.parsing.ocr:parse_image",
+    "image/jpeg": "rag_pipelines.parsing.ocr:parse_image",
+    "image/gif": "rag_pipelines.parsing.ocr:parse_image",
+    "image/bmp": "rag_pipelines.parsing.ocr:parse_image",
+    "image/tiff": "rag_pipelines.parsing.ocr:parse_image",
+    "image/webp": "rag_pipelines.parsing.ocr:parse_image",
+    "image/heic": "rag_pipelines.parsing.ocr:parse_image",
 }
 
 
 def module_of(media_type: str) -> ModuleType:
     """The module that reads the type, imported now; that alone loads no parsing library.
 
-    Besides `VERSION` it may have `preload()`, called once a worker before limits apply, and `PROGRAMS`, names
-    of system programs that decide whether it can read a file. Raises ParseError where no parser reads the type.
+    Besides `VERSION` it may have `preload()`, called once a worker before limits apply, `PROGRAMS`, names of
+    system programs that decide whether it can read a file, and `USES`, modules whose `VERSION` counts as well.
+    Raises ParseError where no parser reads the type.
     """
     path = PARSERS.get(media_type)
     if path is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import PurePosixPath
 
 from rag_pipelines.config.models import ParsingLimits
@@ -12,6 +13,7 @@ from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import ParseOutcome, ParseTask
 from rag_pipelines.parsing import builder, detect, encoding, language
 from rag_pipelines.parsing.crew import Crew
+from rag_pipelines.parsing.folders import remove_abandoned
 from rag_pipelines.parsing.process import WorkerProcess
 from rag_pipelines.parsing.programs import find
 from rag_pipelines.parsing.registry import module_of
@@ -30,6 +32,7 @@ class SandboxedParser:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._closed = False
+        self._tidied = False
         self._fingerprints: dict[tuple[str, str | None], str] = {}
 
     def __enter__(self) -> SandboxedParser:
@@ -47,21 +50,24 @@ class SandboxedParser:
             self._give_back(crew.dismiss())
 
     def fingerprint(self, name: str, media_type: str | None) -> str:
-        """Of the parsers that files of this name go to, and of the limits: raising one retries failures.
+        """Of the parsers that files of this name go to, and of the programs they need; not of the limits.
 
-        A mislabelled file is read by another parser than its name promises; a new version of that one
-        does not show here.
+        A limit decides whether a document is read, never what is read in it. A mislabelled file is read by
+        another parser than its name promises; a new version of that one does not show here.
         """
         key = (PurePosixPath(name).suffix.lower(), media_type)
         if key not in self._fingerprints:
             kinds = detect.candidates(name, media_type)
             modules = {module.__name__: module for module in map(module_of, kinds)}
+            used = [
+                import_module(name) for module in modules.values() for name in getattr(module, "USES", ())
+            ]
+            modules |= {module.__name__: module for module in used}
             programs = {program for module in modules.values() for program in getattr(module, "PROGRAMS", ())}
             settings = {
                 "shared": [module.VERSION for module in (builder, detect, encoding, language)],
                 "parsers": {name: module.VERSION for name, module in modules.items()},
                 "programs": {program: find(program) is not None for program in programs},
-                "limits": self._limits.model_dump(),
             }
             self._fingerprints[key] = fingerprint("parse", 1, settings)
         return self._fingerprints[key]
@@ -80,6 +86,9 @@ class SandboxedParser:
         with self._lock:
             if os.getpid() != self._owner:
                 self._owner, self._idle = os.getpid(), []
+            if not self._tidied:
+                self._tidied = True
+                remove_abandoned()
             lent, self._idle = self._idle[: self._size], self._idle[self._size :]
         return lent
 

@@ -17,11 +17,13 @@ TEXT_TYPES: tuple[str, ...] = (
     types.JSONL,
     types.YAML,
     types.XML,
+    types.SVG,
     types.ORG,
 )
 
 _CODE = (
-    "py pyi js jsx ts tsx java kt c h cc cpp hpp cs go rs rb php pl sh bash zsh ps1 bat sql r scala swift lua"
+    "py pyi js mjs cjs jsx ts tsx vue css scss less java kt c h cc cpp hpp cs go rs rb php pl "
+    "sh bash zsh ps1 bat sql r scala swift lua dart proto graphql tf"
 )
 
 _BY_TYPE: dict[str, str] = {
@@ -37,6 +39,7 @@ _BY_TYPE: dict[str, str] = {
     types.JSONL: "jsonl ndjson",
     types.YAML: "yaml yml",
     types.XML: "xml",
+    types.SVG: "svg",
     types.ORG: "org",
     types.PDF: "pdf",
     types.DOCX: "docx docm",

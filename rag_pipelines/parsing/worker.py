@@ -17,7 +17,6 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -161,22 +160,28 @@ def _encode(document: ParsedDocument | None, reason: str | None, last: bool) -> 
     try:
         return msgspec.msgpack.encode(Reply(document, reason, last))
     except (TypeError, ValueError, OverflowError) as error:
-        return msgspec.msgpack.encode(Reply(None, f"its parsed form cannot be stored: {error}", last))
+        return msgspec.msgpack.encode(Reply(None, f"cannot be stored once parsed: {error}", last))
 
 
 def _check(document: ParsedDocument) -> None:
     """Refuse what breaks the promise of ParsedDocument: later stages cut and cite by these spans."""
     if not document.text or document.text.isspace():
-        raise ParseError("no text was found in it")
+        raise ParseError("has no text")
     position = 0
     for element in document.elements:
         if not position <= element.start < element.end <= len(document.text):
-            raise ParseError(f"parser {document.parser} returned overlapping or empty spans; report this")
+            raise ParseError(
+                f"is read wrongly: parser {document.parser} returned overlapping or empty spans; report this"
+            )
         if document.text[position : element.start].strip():
-            raise ParseError(f"parser {document.parser} left text outside of its elements; report this")
+            raise ParseError(
+                f"is read wrongly: parser {document.parser} left text outside of its elements; report this"
+            )
         position = element.end
     if document.text[position:].strip():
-        raise ParseError(f"parser {document.parser} left text outside of its elements; report this")
+        raise ParseError(
+            f"is read wrongly: parser {document.parser} left text outside of its elements; report this"
+        )
 
 
 def _out_of_memory(error: BaseException) -> bool:
@@ -224,7 +229,8 @@ def _limit_process() -> None:
 
 def _statm(field: int) -> int:
     try:
-        return int(Path("/proc/self/statm").read_text().split()[field]) * resource.getpagesize()
+        with open("/proc/self/statm", "rb") as statistics:
+            return int(statistics.read().split()[field]) * resource.getpagesize()
     except OSError:
         return 0
 

@@ -36,9 +36,9 @@ def parse_xlsx(data: bytes, name: str, version: int) -> ParsedDocument:
         SyntaxError,
         struct.error,
     ) as error:
-        raise ParseError(f"the Excel file is damaged: {error}") from error
+        raise ParseError(f"is a damaged Excel file: {error}") from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ParseError(f"the Excel file cannot be read: {type(error).__name__}: {error}") from error
+        raise ParseError(f"cannot be read as Excel: {type(error).__name__}: {error}") from error
 
 
 def _read(data: bytes, version: int, metadata: dict[str, Any]) -> ParsedDocument:
@@ -58,9 +58,7 @@ def _read(data: bytes, version: int, metadata: dict[str, Any]) -> ParsedDocument
         finally:
             book.close()
     if not builder.length:
-        raise ParseError(
-            f"none of the {len(names)} sheets has a value (formulas count once Excel calculated them)"
-        )
+        raise ParseError("has no value on any sheet (formulas count once Excel calculated them)")
     metadata["sheets"] = names
     return builder.build(
         MEDIA_TYPE,
@@ -78,7 +76,7 @@ def _sheet(builder: DocumentBuilder, sheet: Any, number: int, cells: int) -> int
         cells += sum(1 for row in table for cell in row if cell)
         if cells > MAX_CELLS:
             raise ParseError(
-                f"the Excel file has more than {MAX_CELLS:,} filled cells; "
+                f"has more than {MAX_CELLS:,} filled cells; "
                 "export it as CSV or Parquet and read it with a `records` source"
             )
         if not named:

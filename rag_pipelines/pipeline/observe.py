@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from rag_pipelines.catalog import documents as rows
+from rag_pipelines.catalog.shards import register_source
 from rag_pipelines.catalog.store import Row, now
 from rag_pipelines.config.models import SourceConfig
 from rag_pipelines.core.errors import SourceError
@@ -41,14 +42,13 @@ def observe(workspace: Workspace, source: str, run_id: str, progress: Progress |
     config = workspace.configuration.source_named(source)
     progress = progress or Silent()
     with workspace.catalog.begin() as tx:
-        shards = rows.register_source(tx, source, config.shards)
-    if shards != config.shards:
-        logger.warning("source=%s shards=%s stay fixed, configured=%s", source, shards, config.shards)
+        if register_source(tx, source, config.shards):
+            logger.info("source=%s now has shards=%s", source, config.shards)
     progress.start("list", None)
     try:
         with workspace.opened_source(source) as connector:
             token = connector.probe()
-            found = _compare(workspace, config, shards, connector.list(), progress)
+            found = _compare(workspace, config, connector.list(), progress)
     except SourceError as error:
         with workspace.catalog.begin() as tx:
             rows.update_source(tx, source, error=str(error))
@@ -63,7 +63,6 @@ def observe(workspace: Workspace, source: str, run_id: str, progress: Progress |
 def _compare(
     workspace: Workspace,
     config: SourceConfig,
-    shards: int,
     listing: Iterator[SourceItem | Excluded],
     progress: Progress,
 ) -> Observation:
@@ -86,14 +85,14 @@ def _compare(
         seen[doc_id] = item.version
         batch.append(item)
         if len(batch) >= BATCH:
-            _record(workspace, config, shards, batch, found, added)
+            _record(workspace, config, batch, found, added)
             batch = []
-    _record(workspace, config, shards, batch, found, added)
+    _record(workspace, config, batch, found, added)
     with workspace.catalog.begin() as tx:
         rows.replace_exclusions(tx, config.source, excluded)
         gone = [row for row in rows.live_documents(tx, config.source) if row[0] not in seen]
         rows.mark_gone(tx, [doc_id for doc_id, _, _ in gone])
-    found.shards.update(shard_of(doc_id, shards) for doc_id, _, _ in gone)
+    found.shards.update(shard_of(doc_id, config.shards) for doc_id, _, _ in gone)
     moved = sum((Counter(added.values()) & Counter(version for _, _, version in gone)).values())
     found.counts.update(
         excluded=len(excluded), moved=moved, deleted=len(gone) - moved, added=len(added) - moved
@@ -106,7 +105,6 @@ def _compare(
 def _record(
     workspace: Workspace,
     config: SourceConfig,
-    shards: int,
     items: list[SourceItem],
     found: Observation,
     added: dict[str, str],
@@ -118,7 +116,7 @@ def _record(
         known = rows.known_documents(tx, list(ids.values()))
         changed: list[Row] = []
         for item in items:
-            row = _row(config, shards, ids[item.uri], item)
+            row = _row(config, ids[item.uri], item)
             before = known.get(row["doc_id"])
             if before is None or not before.live:
                 added[row["doc_id"]] = item.version
@@ -134,13 +132,13 @@ def _record(
         rows.save_listed(tx, changed)
 
 
-def _row(config: SourceConfig, shards: int, doc_id: str, item: SourceItem) -> dict[str, Any]:
+def _row(config: SourceConfig, doc_id: str, item: SourceItem) -> dict[str, Any]:
     access = resolve_access(config, item)
     metadata = json.loads(json.dumps(dict(item.metadata), default=str, sort_keys=True))
     row: dict[str, Any] = {
         "doc_id": doc_id,
         "source": config.source,
-        "shard": shard_of(doc_id, shards),
+        "shard": shard_of(doc_id, config.shards),
         "uri": item.uri,
         "kind": PurePosixPath(item.uri).suffix.lower()[:16],
         "live": True,

@@ -11,9 +11,9 @@ from rag_pipelines.catalog import chunks as chunk_rows
 from rag_pipelines.catalog import versions
 from rag_pipelines.catalog.store import Row, now
 from rag_pipelines.config.models import ChunkingRule, IndexConfig
-from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import SparseEncoder
 from rag_pipelines.core.types import Distance, FloatArray, VectorSpace
+from rag_pipelines.embedding.space import space_fingerprint
 from rag_pipelines.pipeline.workspace import Workspace
 
 SAMPLE = 20_000
@@ -22,7 +22,10 @@ DEFAULT_LENGTH = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Everything that decides where an index's points go and what they look like."""
+    """Everything that decides where an index's points go and what they look like.
+
+    `built_with` are the settings that readers need to ask the collection, also after the YAML has changed.
+    """
 
     index: str
     collection: str
@@ -32,6 +35,7 @@ class Space:
     vectors: VectorSpace
     sparse: SparseEncoder | None
     average_length: float
+    built_with: Row
     rule_for: Callable[[str, str], ChunkingRule]
 
     @property
@@ -51,7 +55,11 @@ class Space:
             "index_name": self.index,
             "space_fp": self.fingerprint,
             "average_length": self.average_length,
-            "vectors": {**asdict(self.vectors), "distance": self.vectors.distance.value},
+            "vectors": {
+                **asdict(self.vectors),
+                "distance": self.vectors.distance.value,
+                "built_with": self.built_with,
+            },
             "snapshots": [],
             "created_at": now(),
         }
@@ -86,16 +94,12 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
         sparse=sparse is not None,
         keyword_fields=("media_type", "language", *(f"meta.{name}" for name in config.filter_fields)),
     )
-    space_fp = fingerprint(
-        "space",
-        1,
-        [
-            model_fp,
-            vectors.dimension,
-            vectors.distance.value,
-            sparse.fingerprint if sparse else None,
-            list(vectors.keyword_fields),
-        ],
+    space_fp = space_fingerprint(
+        model_fp,
+        vectors.dimension,
+        vectors.distance,
+        sparse.fingerprint if sparse else None,
+        vectors.keyword_fields,
     )
     sources = workspace.configuration.sources
 
@@ -111,5 +115,9 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
         vectors=vectors,
         sparse=sparse,
         average_length=DEFAULT_LENGTH,
+        built_with={
+            "embedding": config.embedding.model_dump(mode="json"),
+            "sparse": config.sparse.model_dump(mode="json") if config.sparse else None,
+        },
         rule_for=rule_for,
     )

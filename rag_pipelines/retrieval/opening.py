@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 
-from rag_pipelines.catalog.store import Catalog, open_catalog
+from rag_pipelines.catalog.store import Catalog, Row, open_catalog
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
+from rag_pipelines.config.models import EmbeddingConfig, IndexConfig
 from rag_pipelines.core.ports import Embedder, VectorEngine
 from rag_pipelines.embedding import embedding_fingerprint, open_embedder
 from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines.index import open_engine
+from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
 from rag_pipelines.retrieval.search import Searcher
 
 
 class Searchers:
-    """One searcher an index, sharing catalog, engine and models. Close it when done."""
+    """One searcher an index, sharing catalog, engine and models; safe to use from several threads.
+
+    Close it when done.
+    """
 
     def __init__(self, environment: Environment, configuration: Configuration) -> None:
         self.environment = environment
@@ -24,7 +30,9 @@ class Searchers:
         self.engine: VectorEngine = open_engine(
             environment.engine_dir, environment.qdrant_url, environment.qdrant_api_key
         )
-        self._embedders: dict[str, Embedder] = {}
+        self._opening = threading.Lock()
+        self._loading = threading.Lock()
+        self._embedders: dict[EmbeddingConfig, Embedder] = {}
         self._searchers: dict[str, Searcher] = {}
 
     def __enter__(self) -> Searchers:
@@ -36,15 +44,12 @@ class Searchers:
     def get(self, index: str | None = None) -> Searcher:
         """The searcher of an index, by default the default index. Raises ConfigError for unknown names."""
         config = self.configuration.index_named(index)
-        if config.index not in self._searchers:
-            self._searchers[config.index] = Searcher(
-                config,
-                self.catalog,
-                self.engine,
-                partial(self._embedder, config.index),
-                Bm25Encoder(config.sparse) if config.sparse is not None else None,
-            )
-        return self._searchers[config.index]
+        with self._opening:
+            if config.index not in self._searchers:
+                self._searchers[config.index] = Searcher(
+                    config, self.catalog, self.engine, partial(self._encoder, config)
+                )
+            return self._searchers[config.index]
 
     def close(self) -> None:
         """Close snapshots, models and the database."""
@@ -57,9 +62,16 @@ class Searchers:
         self.engine.close()
         self.catalog.close()
 
-    def _embedder(self, index: str) -> Embedder:
-        config = self.configuration.indexes[index].embedding
-        key = embedding_fingerprint(config)
-        if key not in self._embedders:
-            self._embedders[key] = open_embedder(config, self.environment.models_dir)
-        return self._embedders[key]
+    def _encoder(self, config: IndexConfig, collection: Row) -> QueryEncoder:
+        embedding, sparse = fitting_settings(
+            collection, config, partial(embedding_fingerprint, models_dir=self.environment.models_dir)
+        )
+        return QueryEncoder(
+            partial(self._embedder, embedding), Bm25Encoder(sparse) if sparse is not None else None
+        )
+
+    def _embedder(self, config: EmbeddingConfig) -> Embedder:
+        with self._loading:
+            if config not in self._embedders:
+                self._embedders[config] = open_embedder(config, self.environment.models_dir)
+            return self._embedders[config]

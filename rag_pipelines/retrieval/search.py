@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag_pipelines.catalog import versions
-from rag_pipelines.catalog.store import Catalog
+from rag_pipelines.catalog.store import Catalog, Row, reading
 from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.config.models import IndexConfig
-from rag_pipelines.core.errors import NotFound, NotPublished
+from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition
 from rag_pipelines.core.ports import (
     CollectionReader,
-    Embedder,
     SearchRequest,
-    SparseEncoder,
     VectorEngine,
 )
 from rag_pipelines.core.types import Citation, Hit, Passage, Principal
 from rag_pipelines.governance.access import access_condition
 from rag_pipelines.index.points import visible_at
+from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.filters import Value, filter_condition
 
 
@@ -57,6 +56,15 @@ def passage_json(passage: Passage) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A snapshot that is open, and what questions to it are made of."""
+
+    pointer: Pointer
+    reader: CollectionReader
+    encoder: QueryEncoder
+
+
 class Searcher:
     """Reads one index; opens the published snapshot and follows the pointer when `refresh` is called.
 
@@ -68,32 +76,37 @@ class Searcher:
         config: IndexConfig,
         catalog: Catalog,
         engine: VectorEngine,
-        embedder: Callable[[], Embedder],
-        sparse: SparseEncoder | None,
+        encoder: Callable[[Row], QueryEncoder],
     ) -> None:
+        """`encoder` gives what fits a collection's row in the catalog."""
         self.config = config
         self._catalog = catalog
         self._engine = engine
-        self._embedder = embedder
-        self._sparse = sparse
+        self._encoder = encoder
         self._lock = threading.Lock()
-        self._open: tuple[Pointer, CollectionReader] | None = None
+        self._open: _Open | None = None
 
     @property
     def pointer(self) -> Pointer | None:
         """What is open now."""
-        return self._open[0] if self._open else None
+        return self._open.pointer if self._open else None
 
     def refresh(self) -> bool:
         """Switch to the published snapshot if it moved; returns whether it did. Costs one row otherwise."""
-        wanted = versions.pointer(self._catalog, self.config.index)
-        if wanted is None or (self._open is not None and self._open[0] == wanted):
+        if self._is_current(versions.pointer(self._catalog, self.config.index)):
             return False
         with self._lock:
-            if self._open is not None and self._open[0] == wanted:
+            wanted = versions.pointer(self._catalog, self.config.index)
+            if wanted is None or self._is_current(wanted):
                 return False
+            try:
+                self._open = self._opened(wanted)
+            except EngineError:
+                newer = versions.pointer(self._catalog, self.config.index)
+                if newer is None or newer == wanted:
+                    raise
+                self._open = self._opened(newer)  # the snapshot was pruned between the two lines
             # The old reader is left to the garbage collector: searches under way still use it.
-            self._open = (wanted, self._engine.reader(wanted.collection, wanted.snapshot))
         return True
 
     def search(
@@ -104,25 +117,19 @@ class Searcher:
         filters: Mapping[str, Value | Sequence[Value]] | None = None,
         version: int | None = None,
     ) -> SearchResult:
-        """The k best passages that the principal may read, of the published version or an explicit one.
+        """The k best passages that the principal may read, of the live version or an earlier published one.
 
-        Raises NotPublished, ConfigError for an unknown filter field, EmbeddingError and EngineError.
+        Raises NotPublished, NotFound for an unknown version, ConfigError for an unknown filter field,
+        EmbeddingError and EngineError.
         """
-        pointer, reader = self._current()
-        number = pointer.version if version is None else version
-        reader, owned = self._reader_for(pointer, reader, number)
-        condition = All(
-            (
-                visible_at(number),
-                access_condition(principal),
-                filter_condition(filters or {}, self.config),
-            )
-        )
+        allowed = All((access_condition(principal), filter_condition(filters or {}, self.config)))
+        number, opened, owned = self._at(version)
+        condition = All((visible_at(number), allowed))
         try:
-            hits = reader.search(self._request(query, k, condition))
+            hits = opened.reader.search(self._request(opened.encoder, query, k, condition))
         finally:
             if owned:
-                reader.close()
+                opened.reader.close()
         return SearchResult(
             self.config.index,
             number,
@@ -131,58 +138,84 @@ class Searcher:
 
     def warm(self) -> None:
         """Open the snapshot and load the model. Raises as `search` does."""
-        self._current()
-        self._embedder().embed_query("ready")
+        self._current().encoder.embedder().embed_query("ready")
 
     def scroll_reader(self, version: int | None) -> tuple[int, CollectionReader]:
         """The version's number and a reader for listing its points; close the searcher, not the reader."""
-        pointer, reader = self._current()
-        number = pointer.version if version is None else version
-        return number, self._reader_for(pointer, reader, number)[0]
+        number, opened, _ = self._at(version)
+        return number, opened.reader
 
     def close(self) -> None:
         """Close the open snapshot."""
         if self._open is not None:
-            self._open[1].close()
+            self._open.reader.close()
             self._open = None
 
-    def _current(self) -> tuple[Pointer, CollectionReader]:
+    def _is_current(self, wanted: Pointer | None) -> bool:
+        return self.pointer == wanted
+
+    def _current(self) -> _Open:
         if self._open is None:
             self.refresh()
-        if self._open is None:
+        opened = self._open
+        if opened is None:
             raise NotPublished(
                 f"index {self.config.index!r} has no published version yet; run `rag-pipelines sync` (or "
                 "`rag-pipelines publish` if its publish mode is manual), then ask again"
             )
-        return self._open
+        return opened
 
-    def _reader_for(
-        self, pointer: Pointer, reader: CollectionReader, number: int
-    ) -> tuple[CollectionReader, bool]:
-        """The reader that holds version `number`, and whether it was opened for this call."""
-        if number == pointer.version:
-            return reader, False
-        known = {row["number"]: row for row in versions.versions_of(self._catalog, self.config.index)}
-        row = known.get(number)
-        if row is None or row["status"] == "staging":
-            valid = ", ".join(str(n) for n, r in known.items() if r["status"] != "staging")
-            raise NotFound(f"index {self.config.index!r} has no readable version {number}; there are {valid}")
-        if row["collection"] == pointer.collection:
-            return reader, False
-        with self._catalog.begin() as tx:
-            collection = versions.collection_row(tx, row["collection"])
-        if collection is None or not collection["snapshots"]:
-            raise NotFound(f"version {number} of index {self.config.index!r} is no longer stored")
-        return self._engine.reader(row["collection"], collection["snapshots"][-1]), True
+    def _at(self, version: int | None) -> tuple[int, _Open, bool]:
+        """The version's number, the snapshot that holds it, and whether it was opened for this call.
 
-    def _request(self, query: str, k: int, condition: Condition) -> SearchRequest:
+        A candidate that was never published is nobody's to read: the snapshot does not hold it whole.
+        """
+        current = self._current()
+        live = current.pointer
+        if version is None or version == live.version:
+            return live.version, current, False
+        published = {
+            row["number"]: row["collection"]
+            for row in versions.versions_of(self._catalog, self.config.index)
+            if row["published_at"] is not None
+        }
+        if version not in published:
+            valid = ", ".join(str(number) for number in published)
+            raise NotFound(
+                f"index {self.config.index!r} has no published version {version}; there are {valid}"
+            )
+        collection = published[version]
+        if collection == live.collection:
+            return version, current, False
+        with reading(self._catalog.engine) as tx:
+            row = versions.collection_row(tx, collection)
+        if row is None or not row["snapshots"]:
+            raise NotFound(f"version {version} of index {self.config.index!r} is no longer stored")
+        return (
+            version,
+            self._opened(replace(live, collection=collection, snapshot=row["snapshots"][-1])),
+            True,
+        )
+
+    def _opened(self, pointer: Pointer) -> _Open:
+        with reading(self._catalog.engine) as tx:
+            row = versions.collection_row(tx, pointer.collection)
+        if row is None:
+            raise EngineError(
+                f"the catalog knows no collection {pointer.collection!r}, which index {pointer.index!r} points "
+                "to; run `rag-pipelines sync` to build it"
+            )
+        encoder = self._encoder(row)
+        return _Open(pointer, self._engine.reader(pointer.collection, pointer.snapshot), encoder)
+
+    def _request(self, encoder: QueryEncoder, query: str, k: int, condition: Condition) -> SearchRequest:
         retrieval = self.config.retrieval
         use_dense = retrieval.mode in ("hybrid", "dense")
-        use_sparse = retrieval.mode in ("hybrid", "sparse") and self._sparse is not None
+        sparse = encoder.sparse if retrieval.mode in ("hybrid", "sparse") else None
         return SearchRequest(
             limit=k,
-            dense=self._embedder().embed_query(query) if use_dense else None,
-            sparse=self._sparse.encode_query(query) if use_sparse and self._sparse else None,
+            dense=encoder.embedder().embed_query(query) if use_dense else None,
+            sparse=sparse.encode_query(query) if sparse is not None else None,
             condition=condition,
             fusion=retrieval.fusion,
             candidates=max(retrieval.candidates, k),

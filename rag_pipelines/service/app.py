@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -14,32 +13,35 @@ from rag_pipelines import __version__
 from rag_pipelines.catalog import versions
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration, suggest
-from rag_pipelines.core.errors import NotPublished, RagPipelinesError
+from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.core.types import Principal
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.service.problems import BodyLimit, install, problem
+from rag_pipelines.service.following import Follower
+from rag_pipelines.service.problems import BodyLimit, described, install, problem
 from rag_pipelines.service.schemas import (
     IndexBody,
     IndexList,
     PassageBody,
-    Problem,
     SearchAnswer,
     SearchBody,
 )
 
 logger = logging.getLogger(__name__)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "Unknown filter field"},
-    404: {"model": Problem, "description": "No such index or version"},
-    413: {"model": Problem, "description": "Request too large"},
-    422: {"model": Problem, "description": "A field of the request is invalid"},
-    503: {"model": Problem, "description": "Nothing published yet, or the engine cannot be reached"},
+    400: described("Unknown filter field, or a body that cannot be read"),
+    404: described("No such index or version"),
+    413: described("Request too large"),
+    422: described("A field of the request is invalid"),
+    503: described("Nothing published yet, or the engine cannot be reached"),
 }
 IndexName = Annotated[str, Path(description="Name of the index", examples=["knowledge"])]
 
 
-def create_app(environment: Environment, configuration: Configuration) -> FastAPI:
-    """The application for one configuration; it opens indexes at start and follows their pointers."""
+def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:
+    """The application for one configuration; it opens indexes at start and follows their pointers.
+
+    `port` is what it says that it listens on, where that is not the configured one.
+    """
     service = configuration.service
     principal = Principal(
         subject=service.principal.subject,
@@ -52,15 +54,12 @@ def create_app(environment: Environment, configuration: Configuration) -> FastAP
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         searchers = Searchers(environment, configuration)
         app.state.searchers = searchers
-        stop = threading.Event()
-        follower = threading.Thread(
-            target=_follow, args=(searchers, service.poll_seconds, stop), name="follow-pointers", daemon=True
-        )
+        follower = app.state.follower = Follower(searchers, service.poll_seconds)
         follower.start()
         logger.warning(
             "no authentication: serving %s:%s as subject=%s tenant=%s groups=%s clearance=%s",
             service.host,
-            service.port,
+            port or service.port,
             principal.subject,
             principal.tenant,
             ",".join(principal.groups),
@@ -69,8 +68,7 @@ def create_app(environment: Environment, configuration: Configuration) -> FastAP
         try:
             yield
         finally:
-            stop.set()
-            follower.join()
+            follower.stop()
             searchers.close()
 
     app = FastAPI(
@@ -127,36 +125,18 @@ def create_app(environment: Environment, configuration: Configuration) -> FastAP
         """Alive; says nothing about indexes."""
         return {"status": "ok", "version": __version__}
 
-    @app.get("/readyz", summary="Can it answer", responses={503: {"model": Problem}})
+    @app.get("/readyz", summary="Can it answer", responses={503: described("Not yet, and why")})
     def readyz(request: Request) -> Any:
         """Ready once every index has a published version that opens and its model is loaded."""
-        searchers = request.app.state.searchers
-        waiting = []
+        state = request.app.state
+        waiting = list(state.follower.faults.values())
         for name in configuration.indexes:
             try:
-                searchers.get(name).warm()
+                state.searchers.get(name).warm()
             except RagPipelinesError as error:
                 waiting.append(str(error))
         if waiting:
-            return problem(503, "; ".join(waiting), "/readyz")
+            return problem(503, "; ".join(dict.fromkeys(waiting)), "/readyz")
         return {"status": "ready"}
 
     return app
-
-
-def _follow(searchers: Searchers, seconds: float, stop: threading.Event) -> None:
-    """Switch searchers to newly published snapshots; a fault is reported once and tried again."""
-    told: dict[str, str] = {}
-    while not stop.wait(seconds):
-        for name in searchers.configuration.indexes:
-            try:
-                searcher = searchers.get(name)
-                if searcher.refresh() and searcher.pointer is not None:
-                    logger.info("index=%s version=%s is live", name, searcher.pointer.version)
-                told.pop(name, None)
-            except NotPublished:
-                continue
-            except RagPipelinesError as error:
-                if told.get(name) != str(error):
-                    logger.error("index=%s cannot switch: %s", name, error)
-                    told[name] = str(error)

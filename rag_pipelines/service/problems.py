@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,6 +23,7 @@ from rag_pipelines.core.errors import (
     NotPublished,
     RagPipelinesError,
 )
+from rag_pipelines.service.schemas import Problem
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -34,7 +37,13 @@ STATUS: dict[type[RagPipelinesError], int] = {
 }
 
 
-def problem(status: int, detail: str, instance: str | None = None, **extra: Any) -> JSONResponse:
+def problem(
+    status: int,
+    detail: str,
+    instance: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **extra: Any,
+) -> Response:
     """One problem as a response."""
     body = {
         "type": "about:blank",
@@ -44,26 +53,33 @@ def problem(status: int, detail: str, instance: str | None = None, **extra: Any)
         "instance": instance,
         **extra,
     }
-    headers = {"Retry-After": "5"} if status == 503 else None
-    return JSONResponse(
-        {name: value for name, value in body.items() if value is not None},
+    return Response(
+        # ASCII, since a name that a caller sent may hold characters that UTF-8 cannot carry.
+        json.dumps({name: value for name, value in body.items() if value is not None}),
         status,
-        headers=headers,
+        headers={**(headers or {}), **({"Retry-After": "5"} if status == 503 else {})},
         media_type=MEDIA_TYPE,
     )
+
+
+def described(description: str) -> dict[str, Any]:
+    """A problem in the OpenAPI document, under its own media type."""
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
 
-    async def expected(request: Request, error: Exception) -> JSONResponse:
+    async def expected(request: Request, error: Exception) -> Response:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         if status >= 500 and not isinstance(error, NotPublished):
             logger.error("path=%s error=%s", request.url.path, error)
         return problem(status, str(error), request.url.path)
 
-    async def invalid(request: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> Response:
         details = error.errors() if isinstance(error, RequestValidationError) else []
+        if any(item["type"] == "json_invalid" for item in details):
+            return problem(400, "the body is not JSON", request.url.path)
         shown = [
             {"field": ".".join(str(part) for part in item["loc"][1:]) or "body", "message": item["msg"]}
             for item in details
@@ -71,12 +87,16 @@ def install(app: FastAPI) -> None:
         first = shown[0] if shown else {"field": "body", "message": "is invalid"}
         return problem(422, f"{first['field']}: {first['message']}", request.url.path, errors=shown)
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        detail = str(error.detail) if isinstance(error, HTTPException) else "unexpected error"
-        return problem(status, detail, request.url.path)
+    async def http(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            return await unexpected(request, error)
+        detail = str(error.detail)
+        if detail == HTTPStatus(error.status_code).phrase:
+            detail = f"{detail}: {request.method} {request.url.path}; /docs shows what there is"
+        return problem(error.status_code, detail, request.url.path, error.headers)
 
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    async def unexpected(request: Request, error: Exception) -> Response:
+        # The server logs the traceback: starlette raises the error again after this answer.
         logger.error("path=%s unexpected=%s", request.url.path, type(error).__name__)
         return problem(500, "something went wrong here; the service's log has the details", request.url.path)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-Filter = str | int | bool | list[str] | list[int]
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Filter = str | Integer | bool | list[str] | list[Integer]
 
 EXAMPLE_PASSAGE: dict[str, Any] = {
     "rank": 1,
@@ -14,20 +15,20 @@ EXAMPLE_PASSAGE: dict[str, Any] = {
     "text": "Carry over at most five days of leave into the next year.",
     "title": "Leave policy",
     "source": "handbook",
-    "uri": "hr/leave-policy.md",
+    "uri": "hr/leave-policy.pdf",
     "doc_id": "5c7d8b0e-2b5e-5c1c-9d3e-6f0a5b1c2d3e",
     "chunk_id": "0d9b6a3c-7f41-5e2a-8c55-1b2c3d4e5f60",
     "start": 412,
     "end": 469,
-    "page": None,
+    "page": 3,
     "heading_path": ["Leave policy", "Carry-over"],
     "revision": "9f86d081",
     "parsed_hash": "2c26b46b68ffc68ff99b453c1d304134",
-    "parser": "markdown-1",
-    "chunker": "headings-220",
+    "parser": "pdf",
+    "chunker": "headings/1 max_tokens=220 context_header=False",
     "model": "bundled:all-MiniLM-L6-v2@0123456789abcdef",
     "version": 7,
-    "link": None,
+    "link": "https://wiki.example/hr/leave-policy",
     "metadata": {},
 }
 
@@ -45,7 +46,9 @@ class SearchBody(BaseModel):
         },
     )
 
-    query: str = Field(min_length=1, description="The question, in words.")
+    query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+        description="The question, in words."
+    )
     k: int = Field(default=10, ge=1, description="How many passages at most.")
     filters: dict[str, Filter] = Field(
         default_factory=dict, description="Field to value, or to a list of which one must match."

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag_pipelines.catalog import documents
+from rag_pipelines.catalog.shards import register_source
 from rag_pipelines.catalog.store import Catalog
 from rag_pipelines.core.ids import chunk_id, content_hash, document_id
 from rag_pipelines.core.types import Chunk
@@ -96,7 +97,7 @@ def save(catalog: Catalog, *rows: Mapping[str, Any], parse: bool = False) -> Non
     """Record listed documents; with `parse`, their text as well."""
     with catalog.begin() as tx:
         for source in sorted({str(row["source"]) for row in rows}):
-            documents.register_source(tx, source, 4)
+            register_source(tx, source, 4)
         documents.save_listed(tx, rows)
         if parse:
             documents.save_parsed(tx, [parsed(row) for row in rows])

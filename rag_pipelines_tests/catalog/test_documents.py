@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from rag_pipelines.catalog import documents, reports
 from rag_pipelines.catalog.documents import KnownDocument
+from rag_pipelines.catalog.shards import register_source
 from rag_pipelines.catalog.store import Catalog, reading
 from rag_pipelines.core.ids import document_id
 from rag_pipelines.core.types import Access, Classification
@@ -38,18 +39,18 @@ def reasons(catalog: Catalog) -> dict[str, str]:
     return {row["uri"]: row["reason"] for row in reports.quarantined(catalog, SOURCE)}
 
 
-def test_the_number_of_shards_is_fixed_by_the_first_registration(catalog: Catalog) -> None:
+def test_registering_tells_whether_the_number_of_shards_changed(catalog: Catalog) -> None:
     with catalog.begin() as tx:
-        assert documents.register_source(tx, SOURCE, 4) == 4
-        assert documents.register_source(tx, SOURCE, 16) == 4
-        assert documents.register_source(tx, "other", 16) == 16
+        assert register_source(tx, SOURCE, 4) is False
+        assert register_source(tx, SOURCE, 16) is True
+        assert register_source(tx, "other", 16) is False
 
 
 def test_a_source_before_and_after_its_first_sync(catalog: Catalog) -> None:
     assert documents.source_row(catalog, SOURCE) is None
     with catalog.begin() as tx:
-        documents.register_source(tx, SOURCE, 4)
-        documents.register_source(tx, "other", 4)
+        register_source(tx, SOURCE, 4)
+        register_source(tx, "other", 4)
         documents.update_source(tx, SOURCE, listed_at=SINCE, probe_token="abc")
     row = documents.source_row(catalog, SOURCE)
     assert row is not None

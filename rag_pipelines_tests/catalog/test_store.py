@@ -20,6 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from rag_pipelines.catalog import documents, store
+from rag_pipelines.catalog.shards import register_source
 from rag_pipelines.catalog.store import HEAD, Catalog, open_catalog, reading
 from rag_pipelines.catalog.tables import metadata
 from rag_pipelines.core.errors import CatalogError
@@ -210,7 +211,7 @@ def test_a_folder_that_cannot_be_written_is_explained(existing: bool) -> None:
 def test_an_exception_leaves_nothing(catalog: Catalog) -> None:
     def fail() -> None:
         with catalog.begin() as tx:
-            documents.register_source(tx, "handbook", 4)
+            register_source(tx, "handbook", 4)
             documents.save_listed(tx, [listed(f"{number}.md") for number in range(600)])
             raise KeyboardInterrupt
 

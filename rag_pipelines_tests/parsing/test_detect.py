@@ -124,7 +124,7 @@ def test_every_example_is_detected_as_its_suffix_says_or_refused_with_a_reason()
             if found not in candidates(path.name):
                 surprises[path.name] = found
     assert surprises == {
-        "password_protected.xlsx": "is a password-protected Office document; save it without a password",
+        "password_protected.xlsx": "is encrypted: an Office document that needs a password; store a copy without one",
         "empty.eml": "holds nothing but white space",
     }
 

@@ -7,15 +7,17 @@ import subprocess
 import zipfile
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ParsedDocument
-from rag_pipelines.parsing import longtail, ocr, programs
-from rag_pipelines.parsing.longtail import parse
+from rag_pipelines.parsing import ocr, oldoffice, programs, registry
+from rag_pipelines.parsing.longtail import parse_epub, parse_odt, parse_org, parse_rtf
+from rag_pipelines.parsing.ocr import parse_image
 from rag_pipelines.parsing.office import parse_docx, parse_pptx, parse_xlsx
+from rag_pipelines.parsing.oldoffice import parse_doc, parse_ppt, parse_xls
+from rag_pipelines.parsing.outlook import parse_msg
 from rag_pipelines.parsing.pdf import parse as parse_pdf
 from rag_pipelines_tests.shared_data import shared_data
 
@@ -46,7 +48,7 @@ def elements(document: ParsedDocument) -> list[tuple[str, int | None, str]]:
 
 
 def test_org_keeps_its_structure_and_includes_nothing() -> None:
-    document = parse(ORG, "runbook.org")
+    document = parse_org(ORG, "a record without a suffix")
     assert elements(document) == [
         ("heading", 1, "Restart"),
         ("paragraph", None, "First read the log of pumpd."),
@@ -64,7 +66,7 @@ def test_org_keeps_its_structure_and_includes_nothing() -> None:
 
 
 def test_rtf() -> None:
-    document = parse(rb"{\rtf1\ansi{\b Caf\'e9} opens at eight.\par Closes at six.\par}", "a.rtf")
+    document = parse_rtf(rb"{\rtf1\ansi{\b Caf\'e9} opens at eight.\par Closes at six.\par}", "a.rtf")
     assert [text for *_, text in elements(document)] == ["Café opens at eight.", "Closes at six."]
     assert document.media_type == "application/rtf"
 
@@ -93,7 +95,7 @@ def epub(body: str) -> bytes:
 
 
 def test_epub_with_metadata() -> None:
-    document = parse(epub("<h1>Valves</h1><p>They close.</p><ul><li>slowly</li></ul>"), "a.epub")
+    document = parse_epub(epub("<h1>Valves</h1><p>They close.</p><ul><li>slowly</li></ul>"), "a.epub")
     assert elements(document) == [
         ("heading", 1, "Valves"),
         ("paragraph", None, "They close."),
@@ -119,20 +121,20 @@ def with_entry(data: bytes, name: str, content: str) -> bytes:
 
 def test_odt_and_encrypted_odt() -> None:
     data = odt("## Leave\n\nThirty days.\n\n1. ask\n2. go\n")
-    assert elements(parse(data, "a.odt")) == [
+    assert elements(parse_odt(data, "a.odt")) == [
         ("heading", 2, "Leave"),
         ("paragraph", None, "Thirty days."),
         ("list_item", None, "ask"),
         ("list_item", None, "go"),
     ]
     locked = with_entry(data, "META-INF/manifest.xml", "<m><encryption-data/></m>")
-    with pytest.raises(ParseError, match="OpenDocument file is encrypted"):
-        parse(locked, "a.odt")
+    with pytest.raises(ParseError, match="is encrypted"):
+        parse_odt(locked, "a.odt")
 
 
 def test_empty_output_is_a_failure() -> None:
-    with pytest.raises(ParseError, match="OpenDocument file has no text"):
-        parse(odt(""), "a.odt")
+    with pytest.raises(ParseError, match="is an OpenDocument file without text"):
+        parse_odt(odt(""), "a.odt")
 
 
 def test_zip_bombs_in_open_documents_end_early() -> None:
@@ -141,23 +143,21 @@ def test_zip_bombs_in_open_documents_end_early() -> None:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
         archive.writestr("content.xml", "a" * 30_000_000)
     with pytest.raises(ParseError, match="expands to more than 250 times"):
-        parse(out.getvalue(), "a.odt")
+        parse_odt(out.getvalue(), "a.odt")
+
+
+OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
 
 
 @pytest.mark.parametrize(
-    ("stream", "suffix", "expected"),
-    [("WordDocument", "doc", "docx"), ("PowerPoint Document", "ppt", "pptx"), ("Workbook", "xls", "xlsx")],
+    ("read", "expected"), [(parse_doc, "docx"), (parse_ppt, "pptx"), (parse_xls, "xlsx")]
 )
 def test_old_office_files_name_libreoffice(
-    stream: str, suffix: str, expected: str, monkeypatch: pytest.MonkeyPatch
+    read: registry.Parse, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(longtail, "find", lambda program: None)
-    data = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + stream.encode("utf-16-le") + b"\0" * 600
+    monkeypatch.setattr(oldoffice, "find", lambda program: None)
     with pytest.raises(ParseError, match=rf"converted to {expected} with LibreOffice .* install LibreOffice"):
-        parse(data, f"a.{suffix}")
-
-
-DOC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "WordDocument".encode("utf-16-le") + b"\0" * 600
+        read(OLD_OFFICE, "a")
 
 
 def test_old_office_files_are_read_through_libreoffice(
@@ -174,8 +174,8 @@ while [ "$1" != "--outdir" ]; do shift; done
 test -s "$3" && cp {tmp_path}/ready.docx "$2/document.docx"
 """)
     fake.chmod(0o755)
-    monkeypatch.setattr(longtail, "find", lambda program: fake)
-    document = parse(DOC, "a.doc")
+    monkeypatch.setattr(oldoffice, "find", lambda program: fake)
+    document = parse_doc(OLD_OFFICE, "a.doc")
     assert elements(document) == [("heading", 1, "Old but gold")]
     assert document.media_type == "application/msword"
 
@@ -184,9 +184,9 @@ def test_libreoffice_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_p
     fake = tmp_path / "soffice"
     fake.write_text("#!/bin/sh\necho 'Error: source file could not be loaded' >&2\n")
     fake.chmod(0o755)
-    monkeypatch.setattr(longtail, "find", lambda program: fake)
-    with pytest.raises(ParseError, match="source file could not be loaded"):
-        parse(DOC, "a.doc")
+    monkeypatch.setattr(oldoffice, "find", lambda program: fake)
+    with pytest.raises(ParseError, match="by LibreOffice: Error: source file could not be loaded"):
+        parse_doc(OLD_OFFICE, "a.doc")
 
 
 def picture(kind: str) -> bytes:
@@ -199,11 +199,11 @@ def picture(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "BMP", "GIF"])
 def test_images_name_tesseract(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(longtail, "find", lambda program: None)
+    monkeypatch.setattr(ocr, "find", lambda program: None)
     with pytest.raises(
         ParseError, match="OCR with tesseract, which is not installed here: install tesseract"
     ):
-        parse(picture(kind), f"scan.{kind.lower()}")
+        parse_image(picture(kind), f"scan.{kind.lower()}")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
@@ -211,9 +211,8 @@ def test_images_are_read_by_tesseract(kind: str, monkeypatch: pytest.MonkeyPatch
     fake = tmp_path / "tesseract"
     fake.write_text('#!/bin/sh\nhead -c 4 "$1" | tail -c 3\nprintf "\\n\\nA sign\\non a wall\\n"\n')
     fake.chmod(0o755)
-    monkeypatch.setattr(longtail, "find", lambda program: fake)
     monkeypatch.setattr(ocr, "find", lambda program: fake)
-    assert [text for *_, text in elements(parse(picture(kind), "a"))] == ["PNG", "A sign on a wall"]
+    assert [text for *_, text in elements(parse_image(picture(kind), "a"))] == ["PNG", "A sign on a wall"]
 
 
 def test_programs_are_found_or_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -232,7 +231,7 @@ def test_programs_are_found_or_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_outlook_messages() -> None:
     data = shared_data("documents", "unstructured-examples", "fake-email-attachment.msg").read_bytes()
-    document = parse(data, "mail.msg")
+    document = parse_msg(data, "mail.msg")
     assert document.title == "Fake email with attachment"
     assert document.media_type == "application/vnd.ms-outlook"
     assert ("list_item", None, "Lots of whitespace") in elements(document)
@@ -241,37 +240,49 @@ def test_outlook_messages() -> None:
 
 def test_encrypted_outlook_messages_say_so() -> None:
     data = shared_data("documents", "unstructured-examples", "fake-encrypted.msg").read_bytes()
-    with pytest.raises(ParseError, match="Outlook message is encrypted"):
-        parse(data, "mail.msg")
+    with pytest.raises(ParseError, match="is encrypted; store a decrypted copy"):
+        parse_msg(data, "mail.msg")
 
 
-OLD_OR_PICTURE = {".doc", ".ppt", ".xls", ".png", ".jpg", ".jpeg", ".bmp", ".heic"}
-READERS: dict[str, Any] = {".pdf": parse_pdf, ".docx": parse_docx, ".pptx": parse_pptx, ".xlsx": parse_xlsx}
+READERS: dict[str, registry.Parse] = {
+    ".pdf": parse_pdf,
+    ".docx": parse_docx,
+    ".pptx": parse_pptx,
+    ".xlsx": parse_xlsx,
+    ".odt": parse_odt,
+    ".rtf": parse_rtf,
+    ".epub": parse_epub,
+    ".org": parse_org,
+    ".msg": parse_msg,
+    ".doc": parse_doc,
+    ".ppt": parse_ppt,
+    ".xls": parse_xls,
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".heic"), parse_image),
+}
 NO_TEXT = {
-    "empty.xlsx": "has a value",
+    "empty.xlsx": "no value",
     "fake-encrypted.msg": "encrypted",
     "loremipsum-flat.pdf": "scanned",
     "password.pdf": "password",
     "password_protected.xlsx": "password",
-    "picture.pptx": "has text",
+    "picture.pptx": "no text",
     "single_table.pdf": "scanned",
     "table-multi-row-column-cells.pdf": "scanned",
-    "test-image-jpg-mime.pptx": "has text",
+    "test-image-jpg-mime.pptx": "no text",
 }
 
 
 @pytest.mark.slow
 def test_every_example_file_has_text_or_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shared_data("documents", "unstructured-examples")
-    monkeypatch.setattr(longtail, "find", lambda program: None)
-    monkeypatch.setattr(programs, "find", lambda program: None)
-    suffixes = {*READERS, *OLD_OR_PICTURE, ".odt", ".rtf", ".epub", ".msg", ".org"}
+    for module in (ocr, oldoffice, programs):
+        monkeypatch.setattr(module, "find", lambda program: None)
     read, refused = 0, {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix not in suffixes:
+        if path.suffix not in READERS:
             continue
         try:
-            document = READERS.get(path.suffix, parse)(path.read_bytes(), path.name)
+            document = READERS[path.suffix](path.read_bytes(), path.name)
         except ParseError as error:
             refused[path.name] = str(error)
             continue

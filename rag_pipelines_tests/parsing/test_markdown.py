@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import random
 import tarfile
 
 import pytest
+from markdown_it import MarkdownIt
 
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ParsedDocument
-from rag_pipelines.parsing.markdown import parse
+from rag_pipelines.parsing.inline import simple_text
+from rag_pipelines.parsing.markdown import _inline_text, parse
 from rag_pipelines_tests.shared_data import shared_data
 
 Row = tuple[str, int | None, str]
@@ -180,3 +183,40 @@ def test_real_pages_keep_every_line_that_holds_no_markup() -> None:
                     assert " ".join(line.split()).lstrip("0123456789. ") in text, (member.name, line)
                     checked += bool(line.strip())
     assert checked > 1000
+
+
+ATOMS = (
+    *("a", "b1", " ", "*", "**", "***", "_", "__", "`", "``", "[", "](", "](x)", ")", "!", "![", "~", "~~"),
+    *('<a href="x">', "</a>", "<br>", "<", "&", "&amp;", "\\", "\\*", "é", "—", "“", "$", "€", "\n", "."),
+)
+
+
+def test_the_short_way_reads_inline_markup_as_the_parser_does() -> None:
+    parser = MarkdownIt("commonmark").enable("strikethrough")
+    chance = random.Random(7)
+    compared = 0
+    for _ in range(20_000):
+        text = "a" + "".join(chance.choice(ATOMS) for _ in range(chance.randint(1, 9))) + "z"
+        short = simple_text(text)
+        tokens = parser.parse(text)
+        if short is not None and len(tokens) == 3:
+            assert _inline_text(tokens[1]).split() == short.split(), text
+            compared += any(mark in text for mark in "*_`[<\\")
+    assert compared > 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "**Note** that `a*b` in [the *guide*](x.md) and ![a map](m.png)",
+            "Note that a*b in the guide and a map",
+        ),
+        ('snake_case_name, _this_ one<a name="x"></a>', "snake_case_name, this one"),
+        (r"\[2\] 5 < 6 \\ x", None),
+        ("{ref}`the dog <dog>`", None),
+        ("**a **b**", None),
+    ],
+)
+def test_the_short_way_leaves_what_it_is_not_sure_of(text: str, expected: str | None) -> None:
+    assert simple_text(text) == expected

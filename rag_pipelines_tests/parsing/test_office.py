@@ -182,7 +182,7 @@ def test_pptx_without_text_says_so() -> None:
 
     deck = Presentation()
     deck.slides.add_slide(deck.slide_layouts[6])
-    with pytest.raises(ParseError, match="none of the 1 slides has text"):
+    with pytest.raises(ParseError, match=r"^has no text on any slide"):
         parse_pptx(saved(deck), "a.pptx")
 
 
@@ -246,7 +246,7 @@ def test_xlsx_far_cell_costs_nothing() -> None:
 def test_xlsx_too_many_cells_and_empty_books(monkeypatch: pytest.MonkeyPatch) -> None:
     from openpyxl import Workbook
 
-    with pytest.raises(ParseError, match="none of the 1 sheets has a value"):
+    with pytest.raises(ParseError, match=r"^has no value on any sheet"):
         parse_xlsx(saved(Workbook()), "a.xlsx")
     book = Workbook()
     sheet = book.active
@@ -254,5 +254,5 @@ def test_xlsx_too_many_cells_and_empty_books(monkeypatch: pytest.MonkeyPatch) ->
     for i in range(20):
         sheet.append([i, i])
     monkeypatch.setattr("rag_pipelines.parsing.xlsx.MAX_CELLS", 30)
-    with pytest.raises(ParseError, match="more than 30 filled cells"):
+    with pytest.raises(ParseError, match=r"^has more than 30 filled cells"):
         parse_xlsx(saved(book), "a.xlsx")

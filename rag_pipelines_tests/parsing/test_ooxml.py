@@ -20,11 +20,11 @@ PARSERS = {"Word": parse_docx, "PowerPoint": parse_pptx, "Excel": parse_xlsx}
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", "the file is empty"),
-        (OLE + "EncryptedPackage".encode("utf-16-le"), "encrypted and needs a password"),
-        (OLE + b"\0" * 500, "old binary office file"),
-        (b"PK\x03\x04 truncated", "damaged or truncated"),
-        (b"plain text", "damaged or truncated"),
+        (b"", "^is empty"),
+        (OLE + "EncryptedPackage".encode("utf-16-le"), "^is encrypted and needs a password"),
+        (OLE + b"\0" * 500, "^is an old binary office file"),
+        (b"PK\x03\x04 truncated", "^is a damaged or truncated (Word|PowerPoint|Excel) file"),
+        (b"plain text", "^is a damaged or truncated (Word|PowerPoint|Excel) file"),
     ],
 )
 def test_what_cannot_be_opened_says_why(kind: str, data: bytes, expected: str) -> None:
@@ -34,7 +34,7 @@ def test_what_cannot_be_opened_says_why(kind: str, data: bytes, expected: str) -
 
 def test_bombs_end_before_a_library_sees_them() -> None:
     repeated = "<w:p/>" * 5_000_000
-    with pytest.raises(ParseError, match="expands to more than"):
+    with pytest.raises(ParseError, match=r"^expands to more than"):
         parse_docx(docx_body(repeated), "bomb.docx")
 
 
@@ -47,7 +47,7 @@ def test_a_directory_that_lies_about_sizes_gains_nothing() -> None:
     assert (
         zipfile.ZipFile(BytesIO(bytes(lying))).getinfo("word/document.xml").file_size == 300 < info.file_size
     )
-    with pytest.raises(ParseError, match="is damaged"):
+    with pytest.raises(ParseError, match=r"^is a damaged Word file: part word/document.xml"):
         parse_docx(bytes(lying), "a.docx")
 
 
@@ -55,11 +55,11 @@ def test_document_type_declarations_are_refused() -> None:
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("word/document.xml", '<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>')
-    with pytest.raises(ParseError, match="declares a document type"):
+    with pytest.raises(ParseError, match=r"^declares a document type"):
         parse_docx(out.getvalue(), "a.docx")
 
 
 def test_deep_nesting_is_refused() -> None:
     body = "<w:sdt><w:sdtContent>" * 100 + f"<w:p>{run('deep')}</w:p>" + "</w:sdtContent></w:sdt>" * 100
-    with pytest.raises(ParseError, match="deep"):
+    with pytest.raises(ParseError, match=r"^nests its content more than"):
         parse_docx(docx_body(body), "a.docx")

@@ -20,7 +20,7 @@ def reason(data: bytes) -> str:
 
 
 def test_encrypted_pdf_names_the_password() -> None:
-    assert "encrypted and needs a password" in reason(pdf(lambda c: write(c, ["secret"]), encrypt="pass"))
+    assert "is encrypted and needs a password" in reason(pdf(lambda c: write(c, ["secret"]), encrypt="pass"))
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def test_what_is_no_pdf_says_so(data: bytes, expected: str) -> None:
 
 def test_truncated_pdf_is_refused_although_pages_could_be_saved() -> None:
     data = pdf(*[partial(write, lines=prose(n, 30)) for n in range(8)])
-    assert "truncated" in reason(data[: len(data) * 2 // 3])
+    assert "is truncated: the end of the PDF is missing" in reason(data[: len(data) * 2 // 3])
 
 
 def test_blank_pages_are_no_text() -> None:
-    assert "no text" in reason(pdf(lambda c: None, lambda c: None))
+    assert "has no text on any page" in reason(pdf(lambda c: None, lambda c: None))
 
 
 def scanned(canvas: Any) -> None:
@@ -89,7 +89,9 @@ def test_too_many_pages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_page_with_impossibly_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag_pipelines.parsing.pdf_words.MAX_PAGE_CHARS", 50)
-    assert "page 2 holds" in reason(pdf(lambda c: write(c, ["short"]), lambda c: write(c, prose(0, 2))))
+    assert "characters on page 2, more than 50" in reason(
+        pdf(lambda c: write(c, ["short"]), lambda c: write(c, prose(0, 2)))
+    )
 
 
 def test_pypdf_reads_what_pdfium_cannot_open(monkeypatch: pytest.MonkeyPatch) -> None:

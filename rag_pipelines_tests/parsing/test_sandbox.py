@@ -16,7 +16,7 @@ import pytest
 from rag_pipelines.config.models import ParsingLimits
 from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.core.ports import ParseOutcome, ParseTask
-from rag_pipelines.parsing import markdown, pdf
+from rag_pipelines.parsing import email, markdown, pdf, sandbox
 from rag_pipelines.parsing.sandbox import SandboxedParser
 
 LIMITS = ParsingLimits(seconds=2, memory_mb=512, max_text_chars=1000, max_bytes=10_000)
@@ -60,9 +60,9 @@ def test_a_bad_document_costs_only_itself() -> None:
         "exit": "ends its parser's process unexpectedly (exit status 3)",
         "raise cause": "could not be read: KeyError: 'cause'",
         "recurse": "is nested too deeply",
-        "nothing": "no text was found in it",
+        "nothing": "has no text",
         "gap": "left text outside of its elements",
-        "unstorable": "its parsed form cannot be stored",
+        "unstorable": "cannot be stored once parsed",
         "x" * 1001: "holds 1,001 characters of text, more than the 1,000 allowed",
         "y" * 10_001: "has 10,001 bytes, more than the 10,000 allowed",
         "": "is empty (0 bytes)",
@@ -247,9 +247,57 @@ def test_the_fingerprint_follows_the_parser_that_a_name_leads_to(monkeypatch: py
     assert SandboxedParser().fingerprint("a.pdf", None) != before["a.pdf"]
 
 
-def test_raising_a_limit_changes_the_fingerprint_so_that_failures_are_retried() -> None:
-    patient = ParsingLimits(seconds=600)
-    assert SandboxedParser(patient).fingerprint("a.md", None) != SandboxedParser().fingerprint("a.md", None)
+def test_the_fingerprint_follows_what_a_parser_uses_and_not_the_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = SandboxedParser().fingerprint("a.msg", None)
+    assert SandboxedParser(ParsingLimits(seconds=600)).fingerprint("a.msg", None) == before
+    monkeypatch.setattr(email, "VERSION", email.VERSION + 1)
+    assert SandboxedParser().fingerprint("a.msg", None) != before
+
+
+def test_the_fingerprint_follows_the_programs_that_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: SandboxedParser().fingerprint(name, None) for name in ("a.odt", "a.doc", "a.md")}
+    monkeypatch.setattr(sandbox, "find", lambda program: None if program == "pandoc" else Path("/x"))
+    after = {name: SandboxedParser().fingerprint(name, None) for name in before}
+    assert after["a.odt"] != before["a.odt"]
+    assert after["a.md"] == before["a.md"]
+
+
+FORSAKEN = """
+import os, signal, sys
+from rag_pipelines.core.ports import ParseTask
+from rag_pipelines.parsing.sandbox import SandboxedParser
+parser = SandboxedParser(workers=1)
+(outcome,) = parser.parse([ParseTask("1", b"text", "a.txt")])
+assert outcome.document is not None
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
+    subprocess.run([sys.executable, "-c", FORSAKEN], env=env, check=False)
+    (forsaken,) = folder.iterdir()
+    fresh = folder / f"{forsaken.name}-fresh"
+    fresh.mkdir()
+    (folder / "rag-sandbox-link").symlink_to(tmp_path)
+    with SandboxedParser(workers=1) as held:
+        list(held.parse(tasks("text")))
+        (live,) = set(folder.iterdir()) - {forsaken, fresh, folder / "rag-sandbox-link"}
+        for path in (forsaken, live):
+            os.utime(path, (0, 0))
+        with SandboxedParser(workers=1) as parser:
+            list(parser.parse(tasks("text")))
+        assert not forsaken.exists()
+        assert live.exists()
+    assert fresh.exists()
+    assert tmp_path.exists()
 
 
 def test_the_fingerprint_loads_no_parsing_library() -> None:

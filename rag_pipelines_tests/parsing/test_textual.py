@@ -1,4 +1,4 @@
-"""Plain text, reStructuredText, tables, JSON, YAML and XML."""
+"""Plain text, reStructuredText, tables, JSON and YAML."""
 
 from __future__ import annotations
 
@@ -201,32 +201,6 @@ def test_damaged_json_is_refused_with_the_place() -> None:
         jsondoc.parse_json(b'{"a": 1,\n "b" 2}', "a.json")
 
 
-def test_notebooks_read_as_text_and_code() -> None:
-    text = (
-        b'{"nbformat": 4, "cells": [{"cell_type": "markdown", "source": ["# Title\\n", "Text."]},'
-        b'{"cell_type": "code", "source": "x = 1", "outputs": [{"text": "noise"}]}]}'
-    )
-    document = jsondoc.parse_json(text, "a.ipynb")
-    assert rows(document) == [("heading", 1, "Title"), ("paragraph", None, "Text."), ("code", None, "x = 1")]
-
-
 def test_yaml_stands_as_it_is() -> None:
     document = jsondoc.parse_yaml(b"# why\na:\n  b: 1\n\nc: [2]\n---\nd: 3\n", "a.yaml")
     assert [row[2] for row in rows(document)] == ["# why\na:\n  b: 1", "c: [2]", "---\nd: 3"]
-
-
-def test_xml_records() -> None:
-    text = (
-        b'<r xmlns="urn:x" version="1"><book id="7"><name>A &amp; B</name><!-- c --><by><first>Ann</first></by></book>'
-        b"<p>Some <b>bold</b> words</p></r>"
-    )
-    assert [row[2] for row in rows(jsondoc.parse_xml(text, "a.xml"))] == [
-        "@version: 1",
-        "book@id: 7\nbook.name: A & B\nbook.by.first: Ann",
-        "p: Some bold words",
-    ]
-
-
-def test_xml_loads_no_entities() -> None:
-    text = b'<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/passwd">]><r><a>x &e;</a><b>y</b></r>'
-    assert "root:" not in jsondoc.parse_xml(text, "a.xml").text

@@ -81,8 +81,8 @@ def test_kill_then_rerun_equals_a_clean_build(tmp_path: Path, module: str, name:
     project.sync()
 
     clean = Project(tmp_path / "clean")
-    for file in sorted((project.root / "docs").iterdir()):
-        os.link(file, clean.root / "docs" / file.name)
+    for page in sorted((project.root / "docs").iterdir()):
+        os.link(page, clean.root / "docs" / page.name)
     clean.sync()
     assert _comparable(project) == _comparable(clean)
     assert project.visible(1) == first

@@ -229,3 +229,21 @@ def test_empty_source_publishes_nothing(project: Project) -> None:
     report = project.sync()
     assert report["version"] is None
     assert report["sources"]["docs"]["listed"] == 0
+
+
+def test_another_number_of_shards_leaves_no_document_behind(project: Project) -> None:
+    project.sync()
+    project.source("docs", shards=1)
+    project.write("leave.md", LEAVE.replace("Seven", "Nine"))
+    project.write("pump.md", PUMP.replace("blocked", "stuck"))
+
+    counts = project.sync()["sources"]["docs"]
+
+    assert counts["changed"] == 2
+    texts = " ".join(payload["text"] for payload in project.visible().values())
+    assert "Nine days" in texts
+    assert "stuck" in texts
+    project.source("docs", shards=7)
+    project.write("pump.md", PUMP)
+    assert project.sync()["sources"]["docs"]["changed"] == 1
+    assert "blocked" in project.search("ERR_4217", k=1).passages[0].text
