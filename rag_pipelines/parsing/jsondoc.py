@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import re
@@ -22,6 +23,7 @@ USES = ("rag_pipelines.parsing.markdown",)
 _TOP_LEVEL = re.compile(r"\n(?:[^\S\n]*\n)+(?=\S)|\n(?=---)")
 _INDICES = re.compile(r"(?:\[\d+\])+\Z")
 _MATRIX = 4
+_HTML_TAG = re.compile(r"<[A-Za-z/!][^<>]*>")
 
 
 def parse_json(data: bytes, name: str) -> ParsedDocument:
@@ -155,6 +157,8 @@ def _line(path: str, value: str) -> str:
 
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
+        if value.startswith("<") and value.endswith(">") and "</" in value:
+            value = " ".join(html.unescape(_HTML_TAG.sub(" ", value)).split())
         return without_blobs(value)
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 

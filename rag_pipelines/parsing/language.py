@@ -15,17 +15,24 @@ _MIN_CONFIDENCE = 0.5
 
 
 def detect_language(document: ParsedDocument) -> str | None:
-    """ISO 639-1 code of the document; None where it has too little prose or the answer is uncertain."""
-    sample = sample_of(document)
-    return None if sample is None else language_of(sample)
+    """ISO 639-1 code of the document; None where it has too little prose or the answer is uncertain.
+
+    Where the beginning, which may be a title page, leaves it open, the middle is asked.
+    """
+    for start in (0, len(document.text) // 2):
+        sample = sample_of(document, start)
+        language = None if sample is None else language_of(sample)
+        if language is not None:
+            return language
+    return None
 
 
-def sample_of(document: ParsedDocument) -> str | None:
-    """The first 600 characters that are not code; None where that holds too few letters to tell."""
+def sample_of(document: ParsedDocument, start: int = 0) -> str | None:
+    """600 characters that are not code, from `start` on; None where they hold too few letters to tell."""
     taken: list[str] = []
     size = 0
     for element in document.elements:
-        if element.kind is ElementKind.CODE:
+        if element.kind is ElementKind.CODE or element.start < start:
             continue
         part = document.text[element.start : min(element.end, element.start + _LETTERS - size)]
         taken.append(part)

@@ -138,7 +138,7 @@ class _Worker:
             language.preload()
             self.send(LOADED)
             self._knows_languages = True
-        return msgspec.structs.replace(document, language=language.language_of(sample))
+        return msgspec.structs.replace(document, language=language.detect_language(document))
 
     def _load(self, media_type: str) -> None:
         """Import a parser, and call its module's `preload()` if it has one, outside of the limits."""

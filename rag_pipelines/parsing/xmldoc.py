@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
 from collections.abc import Iterator
@@ -56,6 +57,11 @@ def parse_xml(data: bytes, name: str) -> ParsedDocument:
 def parse_svg(data: bytes, name: str) -> ParsedDocument:
     """The title, descriptions and labels of a drawing, in the order of the file; never its paths."""
     return parse_xml(data, name)
+
+
+def preload() -> None:
+    """Import the library."""
+    importlib.import_module("lxml.etree")
 
 
 def _root_or_none(data: bytes) -> Any:

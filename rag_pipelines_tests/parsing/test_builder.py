@@ -79,3 +79,11 @@ def test_language_is_that_of_the_prose_not_of_the_code() -> None:
     )
     builder.add(ElementKind.PARAGRAPH, "Der Ausschuss tagt jeden zweiten Dienstag, um zu entscheiden.")
     assert detect_language(builder.build("text/plain", "test")) == "de"
+
+
+def test_language_is_asked_of_the_middle_where_the_beginning_leaves_it_open() -> None:
+    builder = DocumentBuilder()
+    builder.add(ElementKind.PARAGRAPH, "a1 b2 c3 d4 e5 xq zz kk pp ww vv jj qq xx yy zz " * 12)
+    for _ in range(20):
+        builder.add(ElementKind.PARAGRAPH, "Der Ausschuss tagt jeden zweiten Dienstag, um zu entscheiden.")
+    assert detect_language(builder.build("text/plain", "test")) == "de"

@@ -12,7 +12,7 @@ import pytest
 
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.types import ParsedDocument
-from rag_pipelines.parsing import ocr, oldoffice, programs, registry
+from rag_pipelines.parsing import ocr, oldoffice, programs, registry, unstructured_reader
 from rag_pipelines.parsing.longtail import parse_epub, parse_odt, parse_org, parse_rtf
 from rag_pipelines.parsing.ocr import parse_image
 from rag_pipelines.parsing.office import parse_docx, parse_pptx, parse_xlsx
@@ -41,6 +41,16 @@ All is well.
 #+END_QUOTE
 [fn:1] In the cellar.
 """
+
+
+@pytest.fixture(autouse=True)
+def no_second_opinion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about the direct readers; importing unstructured takes seconds."""
+
+    def refuse(data: bytes, media_type: str) -> ParsedDocument:
+        raise ParseError("has no text")
+
+    monkeypatch.setattr(unstructured_reader, "read", refuse)
 
 
 def elements(document: ParsedDocument) -> list[tuple[str, int | None, str]]:

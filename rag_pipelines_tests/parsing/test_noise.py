@@ -49,9 +49,10 @@ def test_json_without_encoded_data_and_long_series() -> None:
         "embedding": [index / 8 for index in range(384)],
         "outline": [[0, 1.5], [2, 3], [4, 5]],
         "table": [["step", "minutes"], ["stop", 2]],
+        "body": "<p>Salt &amp; <b>pepper</b></p>",
     }
     assert texts(value) == [
-        "name: pump",
+        "name: pump\nbody: Salt & pepper",
         "ports: 80, 443",
         "embedding: 0.0, 0.125, 0.25, 0.375 … (384 numbers)",
         "outline: 0, 1.5, 2, 3 … (6 numbers)",

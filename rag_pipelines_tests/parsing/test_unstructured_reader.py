@@ -10,7 +10,7 @@ import pytest
 from rag_pipelines.core.errors import ParseError
 from rag_pipelines.core.ports import ParseTask
 from rag_pipelines.core.types import ParsedDocument
-from rag_pipelines.parsing import registry, unstructured_reader
+from rag_pipelines.parsing import pandoc, registry, unstructured_reader
 from rag_pipelines.parsing.longtail import parse_odt, parse_org
 from rag_pipelines.parsing.outlook import parse_msg
 from rag_pipelines.parsing.sandbox import SandboxedParser
@@ -97,10 +97,13 @@ def test_no_text_and_unreadable_files_are_failures() -> None:
 def test_it_is_not_asked_about_deep_nesting_of_which_it_would_lose_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    tree: pandoc.Node = {"t": "Para", "c": [{"t": "Str", "c": "deep"}]}
+    for _ in range(220):
+        tree = {"t": "BlockQuote", "c": [tree]}
     monkeypatch.delattr(unstructured_reader, "read")
-    text = "\n".join("  " * level + f"- level {level}" for level in range(220)).encode()
+    monkeypatch.setattr(pandoc, "read_tree", lambda data, reader, kind: {"blocks": [tree]})
     with pytest.raises(ParseError, match="nests its content too deeply"):
-        parse_org(text, "a.org")
+        parse_org(b"* Text", "a.org")
 
 
 def broken_message() -> bytes:
