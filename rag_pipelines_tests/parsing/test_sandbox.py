@@ -175,7 +175,9 @@ def test_programs_that_a_parser_started_end_with_it(tmp_path: Path) -> None:
     with SandboxedParser(LIMITS, workers=1) as parser:
         assert parsed(parser, f"child {note}") == ["failed: took longer than 2 s to read"]
     child = int(note.read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    if psutil.pid_exists(child):
+        _, alive = psutil.wait_procs([psutil.Process(child)], timeout=20)
+        assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
 
 
 @pytest.mark.usefixtures("misbehaving")

@@ -79,7 +79,7 @@ SVG = b"""<?xml version="1.0"?><!-- made by hand -->
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:dc="http://purl.org/dc/elements/1.1/" viewBox="0 0 10 10">
 <title>How water flows</title><desc>From the well to the tank.</desc>
 <metadata><dc:title>Matplotlib v3</dc:title></metadata><style>text { fill: red }</style>
-<path d="M 1 2 L 3 4" id="path17"/>
+<path d="M 1 2 L 3 4" id="path17"/><g><dc:title>layer1</dc:title></g>
 <g><title>Pump</title><text x="1" y="2"><tspan x="1">Main</tspan><tspan x="1" dy="2">pum</tspan>p</text></g>
 <switch><foreignObject><p xmlns="http://www.w3.org/1999/xhtml">Tank <b>2</b></p></foreignObject>
 <text>Tank...</text></switch>

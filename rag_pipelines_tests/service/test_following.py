@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from rag_pipelines.catalog.tables import collections
+from rag_pipelines.pipeline.publish import close_candidate
 from rag_pipelines_tests.project import Project
 from rag_pipelines_tests.service.conftest import LEAVE, running
 
@@ -37,6 +38,7 @@ def ask(client: TestClient, query: str, **body: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_publishes_are_followed_while_every_answer_is_whole_and_of_one_version(small: Project) -> None:
     for page in range(8):
         small.write(f"page{page}.md", f"# Page {page}\n\n{WORDS[1]} days move into the next year.\n")
@@ -125,6 +127,8 @@ def test_candidate_that_was_never_published_cannot_be_read(small: Project) -> No
     small.index("knowledge", publish="manual")
     small.write("leave.md", LEAVE.replace("Seven", "Nine"))
     assert small.sync()["version"] == 2
+    with small.workspace() as workspace:
+        assert close_candidate(workspace, "knowledge", "") == 2  # staged as a whole, and still not published
 
     with running(small) as client:
         assert ask(client, "days")["version"] == 1
