@@ -107,3 +107,27 @@ def sample_documents(catalog: Catalog, source: str, limit: int = 8) -> list[Row]
                 .limit(limit)
             )
         )
+
+
+def documents_by_shard(catalog: Catalog) -> dict[tuple[str, int], int]:
+    """(source, shard) -> documents with parsed text."""
+    doc = documents.c
+    statement = (
+        sa.select(doc.source, doc.shard, sa.func.count())
+        .where(doc.live, doc.parsed_hash.is_not(None))
+        .group_by(doc.source, doc.shard)
+    )
+    with reading(catalog.engine) as tx:
+        return {(row[0], row[1]): row[2] for row in tx.execute(statement)}
+
+
+def chunks_by_shard(catalog: Catalog, index: str) -> dict[tuple[str, int], int]:
+    """(source, shard) -> chunks in the newest desired state of an index."""
+    own = index_documents.c
+    statement = (
+        sa.select(own.source, own.shard, sa.func.sum(own.chunk_count))
+        .where(own.index_name == index)
+        .group_by(own.source, own.shard)
+    )
+    with reading(catalog.engine) as tx:
+        return {(row[0], row[1]): int(row[2]) for row in tx.execute(statement)}

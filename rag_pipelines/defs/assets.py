@@ -16,6 +16,7 @@ from rag_pipelines.core.ports import Progress
 from rag_pipelines.defs.metadata import (
     count_metadata,
     parsed_metadata,
+    show_shards,
     source_metadata,
     version_metadata,
 )
@@ -106,6 +107,7 @@ def parsed_asset(
             with explained(context):
                 counts.update(parse(rag.workspace, source, shards, context.run_id, rag.progress))
         metadata = count_metadata(counts, time.monotonic() - began)
+        show_shards(context, reports.documents_by_shard(rag.workspace.catalog))
         return dg.MaterializeResult(metadata=metadata | parsed_metadata(rag.workspace, list(selected)))
 
     return parsed_documents
@@ -177,10 +179,8 @@ def _stage_asset(
                         verb(rag.workspace, config.index, source, shards, context.run_id, rag.progress)
                     )
         totals = reports.index_totals(rag.workspace.catalog, config.index)
-        metadata = count_metadata(counts, time.monotonic() - began)
-        return dg.MaterializeResult(
-            metadata=metadata | {"dagster/row_count": totals["chunks"], "documents": totals["documents"]}
-        )
+        show_shards(context, reports.chunks_by_shard(rag.workspace.catalog, config.index))
+        return dg.MaterializeResult(metadata=count_metadata(counts, time.monotonic() - began) | totals)
 
     return stage_of_index
 

@@ -17,6 +17,15 @@ def count_metadata(counts: Mapping[str, int], seconds: float) -> dict[str, Any]:
     return {**{name: int(value) for name, value in counts.items()}, "seconds": round(seconds, 3)}
 
 
+def show_shards(context: dg.AssetExecutionContext, rows: Mapping[tuple[str, int], int]) -> None:
+    """Give each partition of the run its own row count; everything else describes the run."""
+    for key in context.partition_keys:
+        source, _, shard = key.rpartition("/")
+        context.add_asset_metadata(
+            {"dagster/row_count": rows.get((source, int(shard)), 0)}, partition_key=key
+        )
+
+
 def table(rows: Sequence[Row], columns: Sequence[str]) -> dg.MarkdownMetadataValue:
     """Rows as a Markdown table; an empty one says so."""
     if not rows:
@@ -52,7 +61,7 @@ def parsed_metadata(workspace: Workspace, sources: Sequence[str]) -> dict[str, A
             types[name] = types.get(name, 0) + count
         refused += reports.quarantined(workspace.catalog, source)
         samples += reports.sample_documents(workspace.catalog, source)
-    found["dagster/row_count"] = documents
+    found["documents"] = documents
     found["quarantined"] = len(refused)
     found["media_types"] = table(
         [{"media type": name, "documents": count} for name, count in sorted(types.items())],
