@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 .PHONY: run test lint lock clean python
 
 run: $(VENV)/.run-ready
-	@$(BIN)/python infra/sample/build_repository.py .rag/sample/engineering.git
+	@$(BIN)/python infra/sample/build_repository.py .rag/sample/engineering.git >/dev/null
 	@exec $(BIN)/rag-pipelines up
 
 test: $(VENV)/.dev-ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ from rag_pipelines.core.filters import All
 from rag_pipelines.core.types import OPERATOR, Passage
 from rag_pipelines.governance.access import access_condition, read_principal
 from rag_pipelines.index.points import visible_at
+from rag_pipelines.retrieval.filters import Value
 from rag_pipelines.retrieval.opening import Searchers
 
 VersionOption = Annotated[int | None, typer.Option("--version", help="Read this version, not the live one.")]
@@ -122,14 +124,20 @@ def _searchers() -> Searchers:
     return Searchers(environment, load_configuration(environment.configs))
 
 
-def _filters(pairs: list[str]) -> dict[str, str | list[str]]:
-    found: dict[str, list[str]] = {}
+def _filters(pairs: list[str]) -> dict[str, list[Value]]:
+    """A shell has only text: what reads as a number or a truth value matches as that, too."""
+    found: dict[str, list[Value]] = {}
     for pair in pairs:
         field, separator, value = pair.partition("=")
         if not separator or not field:
             raise typer.BadParameter(f"{pair!r} is not field=value", param_hint="--filter")
-        found.setdefault(field, []).append(value)
-    return {field: values[0] if len(values) == 1 else values for field, values in found.items()}
+        values = found.setdefault(field, [])
+        values.append(value)
+        if re.fullmatch(r"-?\d{1,18}", value):
+            values.append(int(value))
+        elif value in ("true", "false"):
+            values.append(value == "true")
+    return found
 
 
 def _print_passage(passage: Passage) -> None:

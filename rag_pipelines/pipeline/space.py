@@ -14,6 +14,7 @@ from rag_pipelines.config.models import ChunkingRule, IndexConfig
 from rag_pipelines.core.ports import SparseEncoder
 from rag_pipelines.core.types import Distance, FloatArray, VectorSpace
 from rag_pipelines.embedding.space import space_fingerprint
+from rag_pipelines.index.points import meta_path
 from rag_pipelines.pipeline.workspace import Workspace
 
 SAMPLE = 20_000
@@ -92,7 +93,7 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
         dimension=workspace.dimension(config),
         distance=config.embedding.distance,
         sparse=sparse is not None,
-        keyword_fields=("media_type", "language", *(f"meta.{name}" for name in config.filter_fields)),
+        keyword_fields=("media_type", "language", *(meta_path(name) for name in config.filter_fields)),
     )
     space_fp = space_fingerprint(
         model_fp,

@@ -8,6 +8,7 @@ from rag_pipelines.config.load import suggest
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.filters import All, AnyOf, Condition, Match, MatchAny
+from rag_pipelines.index.points import meta_path
 
 BUILT_IN = ("source", "doc_id", "uri", "media_type", "language")
 Value = str | int | bool
@@ -23,7 +24,7 @@ def filter_condition(filters: Mapping[str, Value | Sequence[Value]], config: Ind
                 f"index {config.index!r} has no filter field {field!r}{suggest(field, allowed)}; metadata keys "
                 "become filter fields through filter_fields in the index's YAML"
             )
-        path = field if field in BUILT_IN else f"meta.{field}"
+        path = field if field in BUILT_IN else meta_path(field)
         if isinstance(value, (str, int)):
             conditions.append(Match(path, value))
         else:

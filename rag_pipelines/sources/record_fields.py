@@ -19,6 +19,7 @@ from rag_pipelines.core.types import Classification
 _ACL_ENTRY = re.compile(r"^(\*|(user|group):\S+)$")
 _MISSING = object()
 _MILLISECONDS_FROM = 1e11
+LONGEST_HEADING = 120
 
 
 class RecordFields(Model):
@@ -28,8 +29,9 @@ class RecordFields(Model):
     text: str | tuple[str, ...] = Field(description="one field, or several joined by a blank line")
     title: str | None = None
     uri: str | None = Field(default=None, description="without it, the id is the uri")
-    metadata: tuple[str, ...] | dict[str, str] = Field(
-        default=(), description="fields to keep, or {name in the index: field}"
+    metadata: str | tuple[str, ...] | dict[str, str] = Field(
+        default=(),
+        description="one field whose object is the metadata, fields to keep, or {name in the index: field}",
     )
     acl: str | None = Field(
         default=None,
@@ -58,10 +60,23 @@ class Record:
     classification: Classification | None
     metadata: dict[str, Any]
 
+    media_type: str = "text/plain"
+
     @property
     def data(self) -> bytes:
-        """The text as UTF-8."""
-        return self.text.encode("utf-8", "replace")
+        """The text as UTF-8, under its title where the media type has a way to write a heading.
+
+        A title that stood beside the text only would be shown with every answer and find none.
+        """
+        title = " ".join((self.title or "").split())
+        text = self.text
+        if title and not text.lstrip().startswith(title):
+            if self.media_type == "text/plain":
+                underline = "=" * max(len(title), 3) if len(title) <= LONGEST_HEADING else ""
+                text = f"{title}\n{underline}\n\n{text}"
+            elif self.media_type == "text/markdown":
+                text = f"# {title}\n\n{text}"
+        return text.encode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +93,11 @@ class RecordMapper:
     def __init__(self, fields: RecordFields, media_type: str, version_field: str | None) -> None:
         self._fields = fields
         self._texts = (fields.text,) if isinstance(fields.text, str) else fields.text
-        self._metadata = (
-            fields.metadata if isinstance(fields.metadata, dict) else {name: name for name in fields.metadata}
-        )
+        self._whole = fields.metadata if isinstance(fields.metadata, str) else None
+        self._metadata = _kept(fields.metadata)
         self._media_type = media_type
         self._version_field = version_field
-        self._salt = json.dumps([self._texts, fields.title, self._metadata, media_type], sort_keys=True)
+        self._salt = json.dumps([2, self._texts, fields.title, self._metadata, media_type], sort_keys=True)
         self.text_seen = False
 
     def names(self) -> tuple[str, ...]:
@@ -120,8 +134,10 @@ class RecordMapper:
             for name, field in self._metadata.items()
             if (value := _find(record, field)) is not _MISSING and value is not None
         }
+        if self._whole is not None:
+            metadata = _object(_find(record, self._whole), self._whole)
         version = self._version(record, [title or "", text, json.dumps(metadata, sort_keys=True)])
-        return Record(record_id, uri, version, text, title, modified_at, *rights, metadata)
+        return Record(record_id, uri, version, text, title, modified_at, *rights, metadata, self._media_type)
 
     def _rights(
         self, record: Mapping[str, Any]
@@ -152,6 +168,21 @@ class RecordMapper:
             total.update(b"%d:" % len(raw))
             total.update(raw)
         return f"sha256:{total.hexdigest()}"
+
+
+def _kept(metadata: str | tuple[str, ...] | dict[str, str]) -> dict[str, str]:
+    """Name in the index -> field; one field that holds all of it stands under its own name."""
+    if isinstance(metadata, dict):
+        return metadata
+    return {name: name for name in ((metadata,) if isinstance(metadata, str) else metadata)}
+
+
+def _object(value: object, field: str) -> dict[str, Any]:
+    """The metadata of a record whose one field holds all of it; anything but an object keeps its name."""
+    plain = None if value is _MISSING else _plain(value)
+    if plain is None:
+        return {}
+    return dict(plain) if isinstance(plain, dict) else {field: plain}
 
 
 def _find(record: Mapping[str, Any], name: str) -> Any:

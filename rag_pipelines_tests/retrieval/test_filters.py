@@ -91,3 +91,12 @@ def test_an_unknown_field_is_an_error(field: str, message: str) -> None:
         filter_condition({"source": "handbook", field: "x"}, CONFIG)
     assert message in str(caught.value)
     assert "metadata keys become filter fields through filter_fields" in str(caught.value)
+
+
+def test_a_number_on_the_command_line_matches_the_number_and_the_text() -> None:
+    from rag_pipelines.cli.query import _filters
+
+    assert _filters(["year=2024", "year=2025x", "open=true"]) == {
+        "year": ["2024", 2024, "2025x"],
+        "open": ["true", True],
+    }

@@ -60,7 +60,7 @@ def test_every_field_is_mapped(context: OpenContext) -> None:
     assert first.tenant == "acme"
     assert first.classification is Classification.CONFIDENTIAL
     assert first.modified_at == datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
-    assert first.size == len(b"It burns.\n\nCall 112.\nDone.")
+    assert first.size == len(b"# Printer on fire\n\nIt burns.\n\nCall 112.\nDone.")
     assert second.acl is None
     raw, untitled = source.fetch([first, second])
     assert isinstance(raw, RawDocument)
@@ -68,7 +68,7 @@ def test_every_field_is_mapped(context: OpenContext) -> None:
     assert raw == RawDocument(
         uri=first.uri,
         version=first.version,
-        data=b"It burns.\n\nCall 112.\nDone.",
+        data=b"# Printer on fire\n\nIt burns.\n\nCall 112.\nDone.",
         name="T-1.md",
         media_type="text/markdown",
         title="Printer on fire",
@@ -171,3 +171,34 @@ def test_what_changes_the_version(context: OpenContext) -> None:
     stated = version(base, version_field="views")
     assert version({**base, "text": "y"}, version_field="views") == stated
     assert version({**base, "views": 2}, version_field="views") != stated
+
+
+@pytest.mark.parametrize(
+    ("media_type", "title", "text", "expected"),
+    [
+        ("text/plain", "Gears", "They turn.", b"Gears\n=====\n\nThey turn."),
+        ("text/plain", "A", "They turn.", b"A\n===\n\nThey turn."),
+        ("text/plain", "Two\n lines", "x", b"Two lines\n=========\n\nx"),
+        ("text/plain", "g" * 121, "x", b"g" * 121 + b"\n\n\nx"),
+        ("text/plain", "Gears", "Gears turn.", b"Gears turn."),
+        ("text/markdown", "Gears", "They turn.", b"# Gears\n\nThey turn."),
+        ("text/html", "Gears", "<p>They turn.</p>", b"<p>They turn.</p>"),
+        ("text/plain", "", "They turn.", b"They turn."),
+    ],
+)
+def test_title_is_part_of_the_text(media_type: str, title: str, text: str, expected: bytes) -> None:
+    mapper = RecordMapper(RecordFields(id="id", text="text", title="title"), media_type, None)
+    record = mapper.map({"id": "1", "text": text, "title": title})
+    assert not isinstance(record, Unusable)
+    assert record.data == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [({"a": 1, "b": ["x"]}, {"a": 1, "b": ["x"]}), ("plain", {"meta": "plain"}), (None, {})],
+)
+def test_one_field_may_hold_all_metadata(value: object, expected: dict[str, Any]) -> None:
+    mapper = RecordMapper(RecordFields(id="id", text="text", metadata="meta"), "text/plain", None)
+    record = mapper.map({"id": "1", "text": "x", "meta": value})
+    assert not isinstance(record, Unusable)
+    assert record.metadata == expected
