@@ -22,6 +22,6 @@ def test_constraints_satisfy_every_declared_range() -> None:
         pinned[canonicalize_name(name)] = version
     for text in declared:
         requirement = Requirement(text)
-        version = pinned.get(canonicalize_name(requirement.name))
-        assert version is not None, f"{requirement.name} is declared and not pinned"
-        assert requirement.specifier.contains(version), f"{text} does not allow the pinned {version}"
+        chosen = pinned.get(canonicalize_name(requirement.name))
+        assert chosen is not None, f"{requirement.name} is declared and not pinned"
+        assert requirement.specifier.contains(chosen), f"{text} does not allow the pinned {chosen}"
