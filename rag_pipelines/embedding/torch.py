@@ -28,6 +28,7 @@ def load_sentence_transformer(files: ModelFiles, precision: str) -> Any:
 
     progress: Any = transformers_logging
     progress.disable_progress_bar()
+    progress.set_verbosity_error()
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     try:
         model = SentenceTransformer(

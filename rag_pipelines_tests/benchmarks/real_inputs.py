@@ -45,7 +45,7 @@ def configurations(scratch: Path) -> dict[str, dict[str, Any]]:
         found["devguide"] = {"connector": "git", "params": {"url": str(bundle)}}
     packed = shared_data_or_none("retrieval", "awsdocs_dev", "documents.tar.xz")
     if packed is not None:
-        pages = scratch / "awsdocs"
+        pages = scratch / "corpora" / "awsdocs"
         if not pages.exists():
             with tarfile.open(packed) as archive:
                 archive.extractall(pages, filter="data")
