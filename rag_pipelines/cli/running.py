@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,32 +12,19 @@ from rag_pipelines.catalog.store import open_catalog
 from rag_pipelines.cli.inspect import Index, Json
 from rag_pipelines.cli.output import (
     FAILED,
-    TerminalProgress,
     failures,
     print_findings,
     print_json,
     print_table,
     say,
-    tell,
 )
 from rag_pipelines.cli.ports import port_is_free
+from rag_pipelines.cli.syncing import announce_waiting, print_report, run
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.errors import ConfigError
-from rag_pipelines.pipeline.workspace import Workspace, open_workspace
+from rag_pipelines.pipeline.workspace import open_workspace
 
-REPORTED = (
-    "listed",
-    "added",
-    "changed",
-    "moved",
-    "deleted",
-    "unchanged",
-    "quarantined",
-    "excluded",
-    "embedded",
-    "reused",
-)
 BENCH = (
     "backend",
     "documents",
@@ -81,53 +67,9 @@ def sync(
     if as_json:
         print_json(report)
     else:
-        _print_report(report)
+        print_report(report)
     if report["errors"]:
         raise typer.Exit(FAILED)
-
-
-def run(names: list[str], index: str | None, quiet: bool) -> dict[str, Any]:
-    """Sync and report; `errors` maps a source to what stopped it."""
-    with open_workspace() as workspace:
-        configuration = workspace.configuration
-        for name in names:
-            configuration.source_named(name)
-        wanted = names or list(configuration.sources)
-        if not wanted:
-            raise ConfigError(
-                f"no source is configured; add a file to {workspace.environment.configs / 'sources'}, "
-                "for example with connector: filesystem"
-            )
-        index_name = configuration.index_named(index).index
-        environment = workspace.environment
-    from rag_pipelines.defs.run import run_sync
-
-    began = time.monotonic()
-    if quiet:
-        outcomes = run_sync(environment, configuration, wanted, waiting=_waiting)
-    else:
-        with TerminalProgress() as progress:
-            outcomes = run_sync(environment, configuration, wanted, progress, _waiting)
-    with Workspace(environment, configuration) as workspace:
-        return _report(workspace, index_name, outcomes, time.monotonic() - began)
-
-
-def _report(workspace: Workspace, index: str, outcomes: Any, seconds: float) -> dict[str, Any]:
-    from rag_pipelines.catalog import documents as document_rows
-    from rag_pipelines.pipeline.sync import sync_report
-
-    report: dict[str, Any] = {}
-    errors: dict[str, str] = {}
-    for outcome in outcomes:
-        part = sync_report(workspace, index, outcome.sources, outcome.run_id, seconds).as_json()
-        report = {**part, "sources": {**report.get("sources", {}), **part["sources"]}}
-        for source in outcome.sources:
-            row = document_rows.source_row(workspace.catalog, source)
-            if row is not None and row["error"]:
-                errors[source] = row["error"]
-            elif outcome.error is not None:
-                errors[source] = outcome.error
-    return report | {"errors": errors}
 
 
 def publish(index: Index = None, as_json: Json = False) -> None:
@@ -136,7 +78,7 @@ def publish(index: Index = None, as_json: Json = False) -> None:
 
     with failures(as_json), open_workspace() as workspace:
         name = workspace.configuration.index_named(index).index
-        with workspace.catalog.exclusive("sync", _waiting):
+        with workspace.catalog.exclusive("sync", announce_waiting):
             done = publish_version(workspace, name)
         if as_json:
             print_json({"index": name, "version": done.version, "published": done.moved})
@@ -220,23 +162,3 @@ def bench_ingest(
         print_json({"runs": rows})
         return
     print_table("Files to searchable", BENCH, [[row[name] for name in BENCH] for row in rows], "")
-
-
-def _waiting(holder: str) -> None:
-    tell(f"another sync is running ({holder}); waiting for it to finish")
-
-
-def _print_report(report: dict[str, Any]) -> None:
-    print_table(
-        "",
-        ("source", *REPORTED),
-        [(source, *(counts[name] for name in REPORTED)) for source, counts in report["sources"].items()],
-        "",
-    )
-    if report["version"] is None:
-        say(f"{report['index']}: nothing to index yet")
-    else:
-        state = "is live" if report["published"] else "is staged; `rag-pipelines publish` makes it live"
-        say(f"{report['index']}: version {report['version']} {state} ({report['seconds']:.1f} s)")
-    for source, message in report["errors"].items():
-        tell(f"error: {source}: {message}", "red")

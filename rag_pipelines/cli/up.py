@@ -17,6 +17,7 @@ import psutil
 
 from rag_pipelines.cli.doctor import check_home, check_ports
 from rag_pipelines.cli.output import say, tell
+from rag_pipelines.cli.syncing import print_report, run
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.errors import ConfigError, RagPipelinesError
@@ -62,10 +63,7 @@ def bring_up(environment: Environment, configuration: Configuration, *, quiet: b
 
 
 def _sync(quiet: bool) -> None:
-    from rag_pipelines.cli.running import _print_report, run
-
-    report = run([], None, quiet)
-    _print_report(report)
+    print_report(run([], None, quiet))
 
 
 def _commands(configuration: Configuration) -> dict[str, list[str]]:

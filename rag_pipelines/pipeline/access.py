@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rag_pipelines.catalog import versions
 from rag_pipelines.catalog.store import Row
 from rag_pipelines.pipeline.payload import access_key, access_payload
-from rag_pipelines.pipeline.publish import refresh_readers
+from rag_pipelines.pipeline.readers import refresh_readers
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
 

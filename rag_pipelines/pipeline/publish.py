@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from rag_pipelines.catalog import versions
 from rag_pipelines.catalog.store import now
-from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.core.errors import NotPublished
 from rag_pipelines.pipeline.chunk import chunk
 from rag_pipelines.pipeline.embed import embed
+from rag_pipelines.pipeline.readers import prune_snapshots
+from rag_pipelines.pipeline.space import open_space
+from rag_pipelines.pipeline.stage import finish_staging, stage
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
 
@@ -29,9 +31,6 @@ def close_candidate(workspace: Workspace, index: str, run_id: str) -> int | None
     """Complete the candidate: sources whose staging was interrupted, or that still lie in another
     collection, are staged as a whole. Returns its number, or None where nothing is staged.
     """
-    from rag_pipelines.pipeline.space import open_space
-    from rag_pipelines.pipeline.stage import finish_staging, stage
-
     with workspace.catalog.begin() as tx:
         row = versions.candidate(tx, index)
     if row is None:
@@ -79,27 +78,5 @@ def publish(workspace: Workspace, index: str, run_id: str = "") -> Published:
         versions.move_pointer(tx, index, number, collection, snapshot)
         versions.set_version(tx, index, number, status="published", published_at=now())
         versions.supersede(tx, index, number)
-    _prune(workspace, collection)
+    prune_snapshots(workspace, collection)
     return Published(index, number, True, row["stats"].get("documents", 0), row["stats"].get("chunks", 0))
-
-
-def refresh_readers(workspace: Workspace, index: str) -> Pointer | None:
-    """Give readers a new snapshot of the live version, after rights changed in place."""
-    live = versions.pointer(workspace.catalog, index)
-    if live is None:
-        return None
-    with opened_writer(workspace, live.collection) as writer:
-        writer.flush()
-        snapshot = workspace.engine.snapshot(live.collection)
-    with workspace.catalog.begin() as tx:
-        moved = versions.move_pointer(tx, index, live.version, live.collection, snapshot)
-    _prune(workspace, live.collection)
-    return moved
-
-
-def _prune(workspace: Workspace, collection: str) -> None:
-    """Keep the newest snapshot and, for readers that are just switching, the one before."""
-    with workspace.catalog.begin() as tx:
-        row = versions.collection_row(tx, collection)
-    if row is not None:
-        workspace.engine.prune(collection, row["snapshots"])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from rag_pipelines.cli import output
 from rag_pipelines.cli.doctor import Finding, examine
-from rag_pipelines.cli.running import REPORTED
+from rag_pipelines.cli.syncing import REPORTED
 from rag_pipelines_tests.cli.conftest import Commands
 
 
