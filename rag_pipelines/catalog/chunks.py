@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from rag_pipelines.catalog.documents import expected_fingerprint, lift_quarantine
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import chunks, documents, embeddings, index_documents, quarantine
-from rag_pipelines.core.types import Chunk
+from rag_pipelines.core.types import Chunk, embed_text
 
 DOCUMENT_COLUMNS = tuple(documents.c)
 
@@ -155,7 +155,7 @@ def embed_texts(tx: Transaction, index: str, embed_hashes: Sequence[str]) -> dic
                 chunks.c.index_name == index, chunks.c.embed_hash.in_(batch)
             )
         ):
-            found[row[0]] = f"{row[1]}\n{row[2]}" if row[1] else row[2]
+            found[row[0]] = embed_text(row[1], row[2])
     return found
 
 
@@ -187,7 +187,7 @@ def sample_chunk_texts(catalog: Catalog, index: str, limit: int) -> Iterator[str
             .order_by(chunks.c.chunk_id)
             .limit(limit)
         ):
-            yield f"{row[0]}\n{row[1]}" if row[0] else row[1]
+            yield embed_text(row[0], row[1])
 
 
 def _chunk_row(index: str, doc: Row, chunk: Chunk) -> dict[str, Any]:

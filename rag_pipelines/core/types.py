@@ -144,6 +144,11 @@ class ParsedDocument(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+def embed_text(header: str, text: str) -> str:
+    """What is embedded of a chunk, and what `embed_hash` names: the two must never disagree."""
+    return f"{header}\n{text}" if header else text
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage of one document: `parsed.text[start:end] == text`.
@@ -170,7 +175,7 @@ class Chunk:
     @property
     def embed_text(self) -> str:
         """What the embedding model and the sparse encoder read."""
-        return f"{self.header}\n{self.text}" if self.header else self.text
+        return embed_text(self.header, self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def source_asset(config: SourceConfig) -> dg.AssetsDefinition:
         counts: Counter[str] = Counter()
         try:
             with explained(context):
-                counts = observe(rag.workspace, name, context.run_id, rag.progress).counts
+                counts = observe(rag.workspace, name, context.run_id, rag.progress)
         except dg.Failure as failure:
             if CONTINUE not in context.run.tags or not isinstance(failure.__cause__, SourceError):
                 raise

@@ -6,7 +6,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,19 +24,12 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 
 
-@dataclass(slots=True)
-class Observation:
-    """What one listing found, in documents, and which shards it touched."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    shards: set[int] = field(default_factory=set)
-
-
-def observe(workspace: Workspace, source: str, run_id: str, progress: Progress | None = None) -> Observation:
+def observe(workspace: Workspace, source: str, run_id: str, progress: Progress | None = None) -> Counter[str]:
     """Compare the source's listing with the catalog: added, changed, moved, access-only, deleted, unchanged.
 
     Additions and changes are recorded as the listing goes; deletions only after it has finished, so that
-    an interrupted or failing listing deletes nothing. Raises SourceError, which is recorded on the source.
+    an interrupted or failing listing deletes nothing. Returns counts, in documents. Raises SourceError, which
+    is recorded on the source.
     """
     config = workspace.configuration.source_named(source)
     progress = progress or Silent()
@@ -55,7 +47,7 @@ def observe(workspace: Workspace, source: str, run_id: str, progress: Progress |
         raise
     with workspace.catalog.begin() as tx:
         rows.update_source(tx, source, error=None, listed_at=now(), probe_token=token)
-    workspace.count(run_id, source, found.counts)
+    workspace.count(run_id, source, found)
     progress.finish("list")
     return found
 
@@ -65,15 +57,15 @@ def _compare(
     config: SourceConfig,
     listing: Iterator[SourceItem | Excluded],
     progress: Progress,
-) -> Observation:
-    found = Observation()
+) -> Counter[str]:
+    found: Counter[str] = Counter()
     seen: dict[str, str] = {}
     excluded: dict[str, str] = {}
     added: dict[str, str] = {}
     batch: list[SourceItem] = []
     for item in listing:
         progress.advance("list")
-        found.counts["listed"] += 1
+        found["listed"] += 1
         if isinstance(item, Excluded):
             excluded[item.uri] = item.reason
             continue
@@ -92,13 +84,10 @@ def _compare(
         rows.replace_exclusions(tx, config.source, excluded)
         gone = [row for row in rows.live_documents(tx, config.source) if row[0] not in seen]
         rows.mark_gone(tx, [doc_id for doc_id, _, _ in gone])
-    found.shards.update(shard_of(doc_id, config.shards) for doc_id, _, _ in gone)
     moved = sum((Counter(added.values()) & Counter(version for _, _, version in gone)).values())
-    found.counts.update(
-        excluded=len(excluded), moved=moved, deleted=len(gone) - moved, added=len(added) - moved
-    )
+    found.update(excluded=len(excluded), moved=moved, deleted=len(gone) - moved, added=len(added) - moved)
     for name in ("changed", "access_changed", "unchanged"):
-        found.counts.setdefault(name, 0)
+        found.setdefault(name, 0)
     return found
 
 
@@ -106,7 +95,7 @@ def _record(
     workspace: Workspace,
     config: SourceConfig,
     items: list[SourceItem],
-    found: Observation,
+    found: Counter[str],
     added: dict[str, str],
 ) -> None:
     if not items:
@@ -121,13 +110,12 @@ def _record(
             if before is None or not before.live:
                 added[row["doc_id"]] = item.version
             elif before.row_hash == row["row_hash"] and before.version == item.version:
-                found.counts["unchanged"] += 1
+                found["unchanged"] += 1
                 continue
             elif before.version == item.version and before.access != rows.access_of(row):
-                found.counts["access_changed"] += 1
+                found["access_changed"] += 1
             else:
-                found.counts["changed"] += 1
-            found.shards.add(row["shard"])
+                found["changed"] += 1
             changed.append(row)
         rows.save_listed(tx, changed)
 

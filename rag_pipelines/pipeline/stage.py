@@ -18,7 +18,7 @@ from rag_pipelines.catalog.store import Row
 from rag_pipelines.core.errors import EngineError
 from rag_pipelines.core.ids import content_hash, point_id
 from rag_pipelines.core.ports import CollectionWriter, Progress
-from rag_pipelines.core.types import CURRENT, Point
+from rag_pipelines.core.types import CURRENT, Point, embed_text
 from rag_pipelines.pipeline.access import apply_access
 from rag_pipelines.pipeline.embed import unpack
 from rag_pipelines.pipeline.payload import access_key, access_payload, document_payload, point_payload
@@ -161,7 +161,6 @@ def _plan_document(
             if known["added"] == number:
                 del in_force[chunk["chunk_id"]]
         name = point_id(chunk["chunk_id"], number)
-        header = chunk["header"]
         plan.rows.append(
             {
                 "collection": space.collection,
@@ -173,7 +172,7 @@ def _plan_document(
                 "payload_hash": payload_hash,
                 "parsed_hash": row["parsed_hash"],
                 "embed_hash": chunk["embed_hash"],
-                "embed_text": f"{header}\n{chunk['text']}" if header else chunk["text"],
+                "embed_text": embed_text(chunk["header"], chunk["text"]),
             }
         )
         plan.points.append(
