@@ -18,6 +18,7 @@ import msgspec
 import zstandard
 
 from rag_pipelines.core.errors import BlobError
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.types import ParsedDocument
 
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -99,11 +100,7 @@ class BlobStore:
 
     def put_parsed(self, document: ParsedDocument) -> str:
         """Store as canonical JSON, so that equal documents have one name."""
-        try:
-            encoded = msgspec.json.encode(document, order="deterministic")
-        except (UnicodeEncodeError, TypeError) as error:
-            raise BlobError(f"parsed document is not JSON: {error}; the parser has to mend it") from error
-        return self.put(encoded)
+        return self.put(encode_parsed(document))
 
     def get_parsed(self, name: str) -> ParsedDocument:
         """What `put_parsed` stored."""
@@ -156,7 +153,9 @@ class LocalDisk:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
+            fault_point("blob.written")
             temporary.replace(target)
+            fault_point("blob.named")
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -234,6 +233,14 @@ def open_blobs(url: str, **storage_options: Any) -> BlobStore:
     except Exception as error:
         raise BlobError(f"blob store {url} cannot be opened: {_advice(error)}") from error
     return BlobStore(RemoteDisk(filesystem, str(root).rstrip("/")), url)
+
+
+def encode_parsed(document: ParsedDocument) -> bytes:
+    """Canonical JSON: the name of a stored document is the hash of this."""
+    try:
+        return msgspec.json.encode(document, order="deterministic")
+    except (UnicodeEncodeError, TypeError) as error:
+        raise BlobError(f"parsed document is not JSON: {error}; the parser has to mend it") from error
 
 
 def _path(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rag_pipelines.catalog.documents import expected_fingerprint, lift_quarantine
+from rag_pipelines.catalog.marks import restricted
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import chunks, documents, embeddings, index_documents, quarantine
 from rag_pipelines.core.types import Chunk, embed_text
@@ -16,14 +17,36 @@ DOCUMENT_COLUMNS = tuple(documents.c)
 
 
 def chunk_due(
-    catalog: Catalog, index: str, source: str, shards: Collection[int], fingerprints: Mapping[str, str]
+    catalog: Catalog,
+    index: str,
+    source: str,
+    shards: Collection[int],
+    fingerprints: Mapping[str, str],
+    only: Sequence[str] | None = None,
 ) -> list[Row]:
-    """Parsed documents whose chunks are not of their present text and rule, and gone ones that still have any.
+    """Parsed documents whose chunks are not of their present text and rule, and those without text (gone, or
+    back with bytes that nobody could read yet) that still have any.
 
-    `fingerprints` maps each media type of the source to the chunker's present fingerprint. A document
-    quarantined with the same text and rule is not due again; one whose chunks are right after all leaves
-    the quarantine.
+    `fingerprints` maps each media type to the chunker's present fingerprint; `only` are the documents to
+    look at (None: all of the shards). A document quarantined with the same text and rule is not due again;
+    one whose chunks are right after all leaves the quarantine.
     """
+    rows, fine_again = chunk_pending(catalog, index, source, shards, fingerprints, only)
+    if fine_again:
+        with catalog.begin() as tx:
+            lift_quarantine(tx, fine_again, ("chunk",), index)
+    return rows
+
+
+def chunk_pending(
+    catalog: Catalog,
+    index: str,
+    source: str,
+    shards: Collection[int],
+    fingerprints: Mapping[str, str],
+    only: Sequence[str] | None = None,
+) -> tuple[list[Row], list[str]]:
+    """What `chunk_due` returns, and the documents whose quarantine it lifts; writes nothing."""
     doc, own = documents.c, index_documents.c
     expected = expected_fingerprint(doc.media_type, fingerprints)
     of_chunking = sa.and_(
@@ -38,13 +61,12 @@ def chunk_due(
         own.chunked_from.is_distinct_from(doc.parsed_hash), own.chunk_fp.is_distinct_from(expected)
     )
     stale = sa.and_(doc.live, doc.parsed_hash.is_not(None), differs, ~refused)
-    leftover = sa.and_(~doc.live, own.chunk_count > 0)
+    leftover = sa.and_(sa.or_(~doc.live, doc.parsed_hash.is_(None)), own.chunk_count > 0)
     joined = documents.outerjoin(index_documents, sa.and_(own.doc_id == doc.doc_id, own.index_name == index))
     statement = (
         sa.select(*DOCUMENT_COLUMNS)
         .select_from(joined)
         .where(doc.source == source, doc.shard.in_(shards), sa.or_(stale, leftover))
-        .order_by(doc.uri)
     )
     settled = (
         sa.select(doc.doc_id)
@@ -53,23 +75,26 @@ def chunk_due(
         .where(doc.source == source, doc.shard.in_(shards), doc.live, ~differs)
     )
     with reading(catalog.engine) as tx:
-        rows = rows_of(tx.execute(statement))
-        fine_again = [row[0] for row in tx.execute(settled)]
-    if fine_again:
-        with catalog.begin() as tx:
-            lift_quarantine(tx, fine_again, ("chunk",), index)
-    return rows
+        rows = [row for part in restricted(statement, doc.doc_id, only) for row in rows_of(tx.execute(part))]
+        fine_again = [row[0] for part in restricted(settled, doc.doc_id, only) for row in tx.execute(part)]
+    return sorted(rows, key=lambda row: str(row["uri"])), fine_again
 
 
-def media_types(catalog: Catalog, source: str) -> list[str]:
-    """The distinct media types among the source's parsed documents."""
+def media_types(catalog: Catalog, source: str, only: Sequence[str] | None = None) -> list[str]:
+    """The distinct media types among the source's parsed documents, or among these."""
+    statement = (
+        sa.select(documents.c.media_type)
+        .where(documents.c.source == source, documents.c.media_type.is_not(None))
+        .distinct()
+    )
     with reading(catalog.engine) as tx:
-        rows = tx.execute(
-            sa.select(documents.c.media_type)
-            .where(documents.c.source == source, documents.c.media_type.is_not(None))
-            .distinct()
+        return sorted(
+            {
+                str(row[0])
+                for part in restricted(statement, documents.c.doc_id, only)
+                for row in tx.execute(part)
+            }
         )
-        return [str(row[0]) for row in rows]
 
 
 def replace_chunks(
@@ -93,7 +118,7 @@ def replace_chunks(
         )
     }
     tx.execute(sa.delete(chunks).where(chunks.c.index_name == index, chunks.c.doc_id == doc["doc_id"]))
-    rows = [_chunk_row(index, doc, chunk) for chunk in new]
+    rows = [chunk_row(index, doc, chunk) for chunk in new]
     for batch in batches(rows):
         tx.execute(sa.insert(chunks), list(batch))
     upsert(
@@ -130,9 +155,14 @@ def chunks_of(tx: Transaction, index: str, doc_ids: Sequence[str]) -> dict[str, 
 
 
 def embedding_due(
-    catalog: Catalog, index: str, source: str, shards: Collection[int], model_fp: str
+    catalog: Catalog,
+    index: str,
+    source: str,
+    shards: Collection[int],
+    model_fp: str,
+    only: Sequence[str] | None = None,
 ) -> list[tuple[str, int]]:
-    """(embed_hash, tokens) of the distinct chunk texts without a vector of this model."""
+    """(embed_hash, tokens) of distinct chunk texts (of `only`, or of all) without a vector of this model."""
     own, vec = chunks.c, embeddings.c
     missing = ~(
         sa.select(vec.embed_hash).where(vec.embed_hash == own.embed_hash, vec.model_fp == model_fp).exists()
@@ -142,8 +172,12 @@ def embedding_due(
         .where(own.index_name == index, own.source == source, own.shard.in_(shards), missing)
         .group_by(own.embed_hash)
     )
+    found: dict[str, int] = {}
     with reading(catalog.engine) as tx:
-        return [(row[0], row[1]) for row in tx.execute(statement)]
+        for part in restricted(statement, own.doc_id, only):
+            for row in tx.execute(part):
+                found[row[0]] = max(row[1], found.get(row[0], 0))
+    return list(found.items())
 
 
 def embed_texts(tx: Transaction, index: str, embed_hashes: Sequence[str]) -> dict[str, str]:
@@ -190,7 +224,8 @@ def sample_chunk_texts(catalog: Catalog, index: str, limit: int) -> Iterator[str
             yield embed_text(row[0], row[1])
 
 
-def _chunk_row(index: str, doc: Row, chunk: Chunk) -> dict[str, Any]:
+def chunk_row(index: str, doc: Row, chunk: Chunk) -> dict[str, Any]:
+    """The row of one chunk."""
     return {
         "index_name": index,
         "chunk_id": chunk.chunk_id,

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from rag_pipelines.catalog.marks import restricted
 from rag_pipelines.catalog.store import (
     Catalog,
     Row,
@@ -21,6 +22,7 @@ from rag_pipelines.catalog.store import (
 )
 from rag_pipelines.catalog.tables import documents, exclusions, quarantine, sources
 from rag_pipelines.catalog.values import storable
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ids import document_id
 from rag_pipelines.core.types import Access, Classification
 
@@ -29,13 +31,11 @@ PARSE_STAGES = ("fetch", "parse")
 
 @dataclass(frozen=True, slots=True)
 class KnownDocument:
-    """What a listing is compared with."""
+    """What a listing is compared with; `row_hash` covers metadata and rights."""
 
-    doc_id: str
     live: bool
     version: str
     row_hash: str
-    access: Access
 
 
 def access_of(row: Row) -> Access:
@@ -58,27 +58,38 @@ def update_source(tx: Transaction, source: str, **values: Any) -> None:
 def known_documents(tx: Transaction, doc_ids: Collection[str]) -> dict[str, KnownDocument]:
     """The rows of these documents, live or gone, by id."""
     columns = documents.c
-    compared = sa.select(
-        columns.doc_id,
-        columns.live,
-        columns.version,
-        columns.row_hash,
-        columns.tenant,
-        columns.classification,
-        columns.acl,
-    )
+    compared = sa.select(columns.doc_id, columns.live, columns.version, columns.row_hash)
     return {
-        row["doc_id"]: KnownDocument(
-            row["doc_id"], row["live"], row["version"], row["row_hash"], access_of(row)
-        )
+        row[0]: KnownDocument(row[1], row[2], row[3])
         for batch in batches(list(doc_ids))
-        for row in rows_of(tx.execute(compared.where(columns.doc_id.in_(batch))))
+        for row in tx.execute(compared.where(columns.doc_id.in_(batch)))
+    }
+
+
+def known_rights(tx: Transaction, doc_ids: Collection[str]) -> dict[str, Access]:
+    """Who may read these documents so far."""
+    columns = documents.c
+    rights = sa.select(columns.doc_id, columns.tenant, columns.classification, columns.acl)
+    return {
+        row["doc_id"]: access_of(row)
+        for batch in batches(list(doc_ids))
+        for row in rows_of(tx.execute(rights.where(columns.doc_id.in_(batch))))
     }
 
 
 def save_listed(tx: Transaction, rows: Sequence[Row]) -> None:
     """Insert or update rows as a listing gives them; what later stages recorded stays."""
     upsert(tx, documents, rows)
+
+
+def forget_past(tx: Transaction, doc_ids: Sequence[str]) -> None:
+    """Of documents that were gone and came back with other bytes: their earlier text is not theirs to show."""
+    for batch in batches(doc_ids):
+        tx.execute(
+            sa.update(documents)
+            .where(documents.c.doc_id.in_(batch), documents.c.raw_version != documents.c.version)
+            .values(raw_version=None, raw_hash=None, parse_fp=None, parsed_hash=None)
+        )
 
 
 def live_documents(tx: Transaction, source: str) -> Iterator[tuple[str, str, str]]:
@@ -91,11 +102,33 @@ def live_documents(tx: Transaction, source: str) -> Iterator[tuple[str, str, str
         yield row[0], row[1], row[2]
 
 
-def mark_gone(tx: Transaction, doc_ids: Sequence[str]) -> None:
+def count_live(tx: Transaction, source: str) -> int:
+    """How many live documents the source has."""
+    return tx.execute(
+        sa.select(sa.func.count()).where(documents.c.source == source, documents.c.live)
+    ).scalar_one()
+
+
+def live_among(tx: Transaction, doc_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Source -> those of the documents that are live."""
+    found: dict[str, list[str]] = {}
+    for batch in batches(doc_ids):
+        for doc_id, source in tx.execute(
+            sa.select(documents.c.doc_id, documents.c.source).where(
+                documents.c.doc_id.in_(batch), documents.c.live
+            )
+        ):
+            found.setdefault(source, []).append(doc_id)
+    return found
+
+
+def mark_gone(tx: Transaction, doc_ids: Sequence[str], tick: int) -> None:
     """A complete listing no longer has these; later stages take them out of the next version."""
     for batch in batches(doc_ids):
         tx.execute(
-            sa.update(documents).where(documents.c.doc_id.in_(batch)).values(live=False, seen_at=now())
+            sa.update(documents)
+            .where(documents.c.doc_id.in_(batch))
+            .values(live=False, seen_at=now(), touched=tick)
         )
         tx.execute(sa.delete(quarantine).where(quarantine.c.doc_id.in_(batch)))
 
@@ -119,12 +152,17 @@ def replace_exclusions(tx: Transaction, source: str, current: Mapping[str, str])
     upsert(tx, exclusions, changed)
 
 
-def parse_kinds(tx: Transaction, source: str) -> list[str]:
-    """The distinct kinds (suffix, declared media type) among the source's live documents."""
-    rows = tx.execute(
-        sa.select(documents.c.kind).where(documents.c.source == source, documents.c.live).distinct()
-    )
-    return [str(row[0] or "") for row in rows]
+def parse_kinds(catalog: Catalog, source: str, only: Sequence[str] | None = None) -> list[str]:
+    """The distinct kinds (suffix, declared media type) among the source's live documents, or among these."""
+    statement = sa.select(documents.c.kind).where(documents.c.source == source, documents.c.live).distinct()
+    with reading(catalog.engine) as tx:
+        return sorted(
+            {
+                str(row[0] or "")
+                for part in restricted(statement, documents.c.doc_id, only)
+                for row in tx.execute(part)
+            }
+        )
 
 
 def parse_due(
@@ -133,15 +171,33 @@ def parse_due(
     shards: Collection[int],
     fingerprints: Mapping[str, str],
     limits: str,
+    only: Sequence[str] | None = None,
 ) -> list[Row]:
     """Live documents whose parsed text is not of their current version and of the current parser.
 
     `fingerprints` maps each kind to the parser's present fingerprint, `limits` is the fingerprint of the
-    source's parsing limits. A document quarantined with the same version, parser and limits is not due
-    again: it is retried once one of them changes. Where nothing is due any more because the document went
-    back to what its stored text was read from, its quarantine is lifted. Rows carry the wanted fingerprint
-    as `wanted_fp`.
+    source's parsing limits, `only` are the documents to look at (None: all of the shards). A document
+    quarantined with the same version, parser and limits is not due again: it is retried once one of them
+    changes. Where nothing is due any more because the document went back to what its stored text was read
+    from, its quarantine is lifted. Rows carry the wanted fingerprint as `wanted_fp`.
     """
+    rows, fine_again = parse_pending(catalog, source, shards, fingerprints, limits, only)
+    if fine_again:
+        with catalog.begin() as tx:
+            lift_quarantine(tx, fine_again, PARSE_STAGES)
+        fault_point("parse.readmitted")
+    return rows
+
+
+def parse_pending(
+    catalog: Catalog,
+    source: str,
+    shards: Collection[int],
+    fingerprints: Mapping[str, str],
+    limits: str,
+    only: Sequence[str] | None = None,
+) -> tuple[list[Row], list[str]]:
+    """What `parse_due` returns, and the documents whose quarantine it lifts; writes nothing."""
     columns = documents.c
     expected = expected_fingerprint(sa.func.coalesce(columns.kind, ""), fingerprints)
     of_parsing = sa.and_(quarantine.c.doc_id == columns.doc_id, quarantine.c.stage.in_(PARSE_STAGES))
@@ -154,17 +210,16 @@ def parse_due(
         columns.raw_version.is_distinct_from(columns.version), columns.parse_fp.is_distinct_from(expected)
     )
     in_shards = sa.and_(columns.source == source, columns.shard.in_(shards), columns.live)
-    statement = (
-        sa.select(*columns, expected.label("wanted_fp")).where(in_shards, due, ~refused).order_by(columns.uri)
-    )
+    statement = sa.select(*columns, expected.label("wanted_fp")).where(in_shards, due, ~refused)
     settled = sa.select(columns.doc_id).join(quarantine, of_parsing).where(in_shards, ~due).distinct()
     with reading(catalog.engine) as tx:
-        rows = rows_of(tx.execute(statement))
-        fine_again = [row[0] for row in tx.execute(settled)]
-    if fine_again:
-        with catalog.begin() as tx:
-            lift_quarantine(tx, fine_again, PARSE_STAGES)
-    return rows
+        rows = [
+            row for part in restricted(statement, columns.doc_id, only) for row in rows_of(tx.execute(part))
+        ]
+        fine_again = [
+            row[0] for part in restricted(settled, columns.doc_id, only) for row in tx.execute(part)
+        ]
+    return sorted(rows, key=lambda row: str(row["uri"])), fine_again
 
 
 def expected_fingerprint(

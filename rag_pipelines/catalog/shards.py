@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from rag_pipelines.catalog.marks import forget_marks
 from rag_pipelines.catalog.store import Transaction, batches, upsert
 from rag_pipelines.catalog.tables import chunks, documents, index_documents, quarantine, sources
 from rag_pipelines.core.ids import shard_of
@@ -31,4 +32,5 @@ def register_source(tx: Transaction, source: str, shards: int) -> bool:
         place = sa.select(documents.c.shard).where(documents.c.doc_id == table.c.doc_id).scalar_subquery()
         tx.execute(sa.update(table).where(table.c.source == source).values(shard=place))
     tx.execute(sa.update(sources).where(sources.c.source == source).values(shards=shards))
+    forget_marks(tx, source)
     return True

@@ -15,9 +15,10 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from rag_pipelines.catalog.statistics import tell_sizes
 from rag_pipelines.core.errors import CatalogError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/`; a test holds it against alembic's own answer."""
 
 Transaction = sa.Connection
@@ -279,6 +280,8 @@ def _upgrade(engine: sa.Engine, found: str | None) -> None:
             tx.execute(sa.text("SELECT pg_advisory_xact_lock(7204117)"))
         config.attributes["connection"] = tx
         command.upgrade(config, "head")
+        if tx.dialect.name == "sqlite":
+            tell_sizes(tx)
 
 
 def _first_line(error: sa.exc.DBAPIError) -> str:

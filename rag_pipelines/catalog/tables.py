@@ -28,6 +28,7 @@ sources = sa.Table(
     sa.Column("listed_at", sa.String(40)),
     sa.Column("synced_at", sa.String(40)),
     sa.Column("error", CleanText),
+    sa.Column("tick", sa.Integer, nullable=False, server_default="0"),
 )
 
 documents = sa.Table(
@@ -59,8 +60,16 @@ documents = sa.Table(
     sa.Column("link", CleanText),
     sa.Column("revision", CleanText),
     sa.Column("revised_at", sa.String(40)),
+    sa.Column("touched", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_documents_source_shard_live", "source", "shard", "live"),
+    sa.Index("ix_documents_source_touched", "source", "touched"),
     sa.Index("ix_documents_raw_hash", "raw_hash"),
+)
+sa.Index(
+    "ix_documents_gone",
+    documents.c.doc_id,
+    sqlite_where=sa.text("live = 0"),
+    postgresql_where=sa.text("NOT live"),
 )
 
 exclusions = sa.Table(
@@ -88,6 +97,12 @@ quarantine = sa.Table(
     sa.Column("since", sa.String(40), nullable=False),
     sa.Index("ix_quarantine_source_shard", "source", "shard"),
 )
+sa.Index(
+    "ix_quarantine_retry",
+    quarantine.c.source,
+    sqlite_where=sa.text("input = ''"),
+    postgresql_where=sa.text("input = ''"),
+)
 
 index_documents = sa.Table(
     "index_documents",
@@ -102,6 +117,7 @@ index_documents = sa.Table(
     sa.Column("collection", SMALL),
     sa.Column("staged_key", sa.String(64)),
     sa.Column("access_key", sa.String(64)),
+    sa.Column("point_count", sa.Integer, nullable=False, server_default="0"),
     sa.Index("ix_index_documents_index_name_source_shard", "index_name", "source", "shard"),
 )
 
@@ -164,8 +180,36 @@ points = sa.Table(
     sa.Column("payload_hash", sa.String(64), nullable=False),
     sa.Column("parsed_hash", sa.String(64), nullable=False),
     sa.Column("dirty", sa.Boolean, nullable=False),
+    sa.Column("chunk", CleanJson),
+    sa.Column("embed_hash", sa.String(64)),
+    sa.Column("document_key", sa.String(64)),
     sa.Index("ix_points_doc_id", "doc_id"),
     sa.Index("ix_points_collection_source_removed", "collection", "source", "removed"),
+    sa.Index("ix_points_collection_added", "collection", "added"),
+    sa.Index("ix_points_collection_removed", "collection", "removed"),
+)
+sa.Index(
+    "ix_points_dirty",
+    points.c.collection,
+    points.c.source,
+    sqlite_where=sa.text("dirty = 1"),
+    postgresql_where=sa.text("dirty"),
+)
+
+point_documents = sa.Table(
+    "point_documents",
+    metadata,
+    sa.Column("document_key", sa.String(64), primary_key=True),
+    sa.Column("payload", CleanJson, nullable=False),
+)
+
+collection_totals = sa.Table(
+    "collection_totals",
+    metadata,
+    sa.Column("collection", SMALL, primary_key=True),
+    sa.Column("source", SMALL, primary_key=True),
+    sa.Column("documents", sa.BigInteger, nullable=False),
+    sa.Column("chunks", sa.BigInteger, nullable=False),
 )
 
 index_versions = sa.Table(
@@ -192,6 +236,7 @@ indexes = sa.Table(
     sa.Column("generation", sa.Integer, nullable=False),
     sa.Column("refresh", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("updated_at", sa.String(40), nullable=False),
+    sa.Column("pinned", sa.Integer),
 )
 
 staging = sa.Table(

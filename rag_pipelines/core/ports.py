@@ -103,6 +103,10 @@ class Parser(Protocol):
         Tasks are consumed lazily, so that memory holds a few documents at a time.
         """
 
+    @property
+    def version(self) -> str:
+        """Of all parser code: while it stays, no document's fingerprint changes."""
+
     def fingerprint(self, name: str, media_type: str | None) -> str:
         """Of the parser code and settings that would read such a document."""
 
@@ -226,6 +230,12 @@ class CollectionWriter(CollectionReader, Protocol):
     def optimize(self) -> None:
         """Build what makes searching fast, after a large change."""
 
+    def missing_indexes(self) -> list[str]:
+        """Payload fields of the space that should have an index and have none."""
+
+    def create_indexes(self) -> None:
+        """Make the missing payload indexes. Opening a writer does so only where there is no point yet."""
+
 
 class VectorEngine(Protocol):
     """Where collections live."""
@@ -255,6 +265,12 @@ class VectorEngine(Protocol):
 
     def drop(self, collection: str) -> None:
         """Delete the collection and its snapshots; nothing happens where it is not there."""
+
+    def exists(self, collection: str) -> bool:
+        """Whether the engine has the collection."""
+
+    def collections(self) -> list[str]:
+        """Every collection that this program made and that can be opened, whatever a catalog knows of it."""
 
     def check(self) -> str:
         """One line for `doctor`: version and where; raises EngineError where it does not work."""

@@ -23,6 +23,7 @@ import numpy as np
 import qdrant_edge as edge
 
 from rag_pipelines.core.errors import EngineError
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import SearchRequest
 from rag_pipelines.core.types import Point, VectorSpace
 from rag_pipelines.index.checks import require_same_space
@@ -101,9 +102,12 @@ class EdgeEngine:
         with explained(f"creating {files.shard}"):
             create_shard(fresh, space, self._tuning)
         sync_tree(fresh)
+        fault_point("engine.created")
         fresh.rename(files.shard)
+        fault_point("engine.named")
         write_space(files, space)
         sync_directory(self._root)
+        fault_point("engine.ready")
 
     def _closed(self, collection: str, lock: WriterLock) -> None:
         with self._guard:
@@ -137,6 +141,7 @@ class EdgeEngine:
         files.snapshots.mkdir(exist_ok=True)
         sweep(files.snapshots)
         token = _next_token(files)
+        fault_point("snapshot.numbered")
         copy = partial_path(files.snapshots, token)
         points = writer.frozen(lambda shard: _copy_shard(shard, files.shard, copy))
         with explained(f"opening the copy {copy}"):
@@ -150,14 +155,19 @@ class EdgeEngine:
                 "the disk may be failing: check it, then run again"
             )
         sync_tree(copy)
+        fault_point("snapshot.copied")
         copy.rename(files.snapshots / token)
         sync_directory(files.snapshots)
+        fault_point("snapshot.named")
         return token
 
     def _space(self, files: CollectionFiles) -> VectorSpace:
         space = read_space(files)
         if space is None:
-            raise EngineError(f"collection {files.directory.name} does not exist in {self._root}; sync first")
+            raise EngineError(
+                f"collection {files.directory.name} does not exist in {self._root}; run `rag-pipelines "
+                "reconcile` to rebuild it from the catalog, or sync"
+            )
         return space
 
     def reader(self, collection: str, snapshot: str) -> EdgeReader:
@@ -185,6 +195,7 @@ class EdgeEngine:
         """Delete the collection and its snapshots; raises EngineError (transient) while it is written."""
         files = collection_files(self._root, collection)
         if not files.directory.is_dir():
+            sweep(self._root)  # what a drop that was killed left
             return
         with self._guard:
             lock = self._lock(files)
@@ -193,6 +204,18 @@ class EdgeEngine:
                 sweep(self._root)
             finally:
                 lock.release()
+
+    def exists(self, collection: str) -> bool:
+        """Whether shard and vector space are there."""
+        files = collection_files(self._root, collection)
+        return files.space.is_file() and files.shard.is_dir()
+
+    def collections(self) -> list[str]:
+        """Every collection whose shard and vector space are there."""
+        if not self._root.is_dir():
+            return []
+        found = (CollectionFiles(entry) for entry in sorted(self._root.iterdir()))
+        return [files.directory.name for files in found if files.space.is_file() and files.shard.is_dir()]
 
     def check(self) -> str:
         """Write and find a point in a throw-away collection, so that `doctor` knows disk and engine work."""

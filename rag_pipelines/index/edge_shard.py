@@ -13,14 +13,16 @@ import numpy as np
 import qdrant_edge as edge
 
 from rag_pipelines.core.errors import EngineError
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.filters import EVERYTHING, Condition
 from rag_pipelines.core.ports import SearchRequest
 from rag_pipelines.core.types import Distance, Hit, Point, SparseVector, StoredPoint, VectorSpace
 from rag_pipelines.index.checks import check_id, check_sparse, check_vector, plain_payload
+from rag_pipelines.index.edge_indexes import create_indexes, missing_indexes
 from rag_pipelines.index.edge_storage import require_room
 from rag_pipelines.index.edge_translate import edge_filter, edge_query, edge_sparse
 from rag_pipelines.index.gate import Gate
-from rag_pipelines.index.points import DENSE, INDEXED_INTEGERS, INDEXED_KEYWORDS, SPARSE
+from rag_pipelines.index.points import DENSE, SPARSE
 from rag_pipelines.index.translate import search_whole, to_filter, to_query
 
 Made = TypeVar("Made")
@@ -77,14 +79,7 @@ def create_shard(path: Path, space: VectorSpace, tuning: EdgeTuning) -> None:
     """Make an empty shard with its payload indexes, which must be older than any graph."""
     path.mkdir()
     shard = edge.EdgeShard.create(str(path), shard_config(space, tuning, tuning.links(0, 0)))
-    kinds = {
-        edge.PayloadSchemaType.Keyword: (*INDEXED_KEYWORDS, *space.keyword_fields),
-        edge.PayloadSchemaType.Integer: (*INDEXED_INTEGERS, *space.integer_fields),
-        edge.PayloadSchemaType.Datetime: space.datetime_fields,
-    }
-    for kind, fields in kinds.items():
-        for field in fields:
-            shard.update(edge.UpdateOperation.create_field_index(field, kind))
+    create_indexes(shard, space)
     shard.flush()
     shard.close()
 
@@ -213,6 +208,7 @@ class EdgeWriter(EdgeReader):
             require_room(self._path, 0)
             with self._using("writing to") as shard:
                 shard.update(edge.UpdateOperation.upsert_points(batch))
+            fault_point("engine.upserted")
 
     def _point(self, point: Point) -> edge.Point:
         check_id(point.point_id)
@@ -238,17 +234,20 @@ class EdgeWriter(EdgeReader):
             with self._using("writing to") as shard:
                 chosen = edge.Filter(must=[edge.HasIdCondition(set(point_ids))])
                 shard.update(edge.UpdateOperation.set_payload_by_filter(chosen, plain))
+            fault_point("engine.payload_set")
 
     def delete(self, point_ids: Sequence[str]) -> None:
         """Remove the points; unknown ids are ignored."""
         if point_ids:
             with self._using("deleting from") as shard:
                 shard.update(edge.UpdateOperation.delete_points(list(point_ids)))
+            fault_point("engine.deleted")
 
     def flush(self) -> None:
         """Make everything written so far durable."""
         with self._using("flushing") as shard:
             shard.flush()
+        fault_point("engine.flushed")
 
     def optimize(self) -> None:
         """Merge segments, drop deleted points, and build or remove the graph as the number of points asks."""
@@ -263,7 +262,18 @@ class EdgeWriter(EdgeReader):
                 config = shard_config(self._space, self._tuning, wanted)
                 self._shard = shard = edge.EdgeShard.load(str(self._path), config)
             shard.optimize()
+            fault_point("engine.optimized")
             shard.flush()
+
+    def missing_indexes(self) -> list[str]:
+        """Payload fields of the space that should have an index and have none."""
+        with self._using("looking at") as shard:
+            return missing_indexes(shard, self._space)
+
+    def create_indexes(self) -> None:
+        """Make the missing payload indexes."""
+        with self._using("indexing") as shard:
+            create_indexes(shard, self._space)
 
     def frozen(self, action: Callable[[edge.EdgeShard], Made]) -> Made:
         """Flush, then run `action` on the shard while nothing else touches it."""

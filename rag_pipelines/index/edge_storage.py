@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from rag_pipelines.core.errors import EngineError
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.types import VectorSpace
 
 RESERVE_BYTES = 256 * 2**20
@@ -172,6 +173,7 @@ def copy_tree(source: Path, target: Path, *, without: frozenset[str] = frozenset
             copy_tree(Path(entry.path), target / entry.name)
         else:
             _copy_file(entry.path, target / entry.name)
+            fault_point("engine.file_copied")
 
 
 def _copy_file(source: str, target: Path) -> None:
@@ -237,6 +239,7 @@ def remove_tree(directory: Path) -> None:
         os.rename(directory, trash)
     except FileNotFoundError:
         return
+    fault_point("engine.trashed")
     shutil.rmtree(trash, ignore_errors=True)
 
 

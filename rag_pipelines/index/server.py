@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 
 import msgspec
 from qdrant_client import QdrantClient, models
@@ -18,7 +17,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from rag_pipelines.core.errors import EngineError
 from rag_pipelines.core.types import Distance, VectorSpace
 from rag_pipelines.index.checks import require_same_space
-from rag_pipelines.index.points import DENSE, INDEXED_INTEGERS, INDEXED_KEYWORDS, SPARSE, TENANT
+from rag_pipelines.index.points import DENSE, SPARSE
 from rag_pipelines.index.server_calls import Calls
 from rag_pipelines.index.server_collection import ServerCollection
 
@@ -61,15 +60,25 @@ class ServerEngine:
         self._client = client
 
     def writer(self, collection: str, space: VectorSpace) -> ServerCollection:
-        """Open for writing, creating collection and payload indexes where they are not there."""
+        """Open for writing, creating the collection where it is not there.
+
+        Payload indexes are made before the first point. Later, on a collection that lost one, that is
+        `create_indexes`: it may take the server minutes.
+        """
         exists = self._calls(
             f"looking for collection {collection}", lambda: self._client.collection_exists(collection)
         )
         if not exists:
             self._create(collection, space)
-        require_same_space(collection, self._space(collection), space)
-        self._index_payload(collection, space)
-        return ServerCollection(self._calls, collection, space)
+        info = self._info(collection)
+        require_same_space(collection, self._space(collection, info), space)
+        writer = self._opened(collection, space)
+        if not info.points_count:
+            writer.create_indexes()
+        return writer
+
+    def _opened(self, collection: str, space: VectorSpace) -> ServerCollection:
+        return ServerCollection(self._calls, collection, space, indexed=self.name != "local")
 
     def _create(self, collection: str, space: VectorSpace) -> None:
         def request() -> None:
@@ -91,31 +100,13 @@ class ServerEngine:
 
         self._calls(f"creating collection {collection}", request)
 
-    def _index_payload(self, collection: str, space: VectorSpace) -> None:
-        """Payload indexes must be older than the graph, whose extra links they decide."""
-        info = self._calls(
+    def _info(self, collection: str) -> models.CollectionInfo:
+        return self._calls(
             f"reading collection {collection}", lambda: self._client.get_collection(collection)
         )
-        wanted: dict[str, models.PayloadFieldSchema] = {
-            **dict.fromkeys((*INDEXED_KEYWORDS, *space.keyword_fields), models.PayloadSchemaType.KEYWORD),
-            **dict.fromkeys((*INDEXED_INTEGERS, *space.integer_fields), models.PayloadSchemaType.INTEGER),
-            **dict.fromkeys(space.datetime_fields, models.PayloadSchemaType.DATETIME),
-            TENANT: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
-        }
-        missing = {field: schema for field, schema in wanted.items() if field not in info.payload_schema}
-        if self.name == "local":
-            return
-        for field, schema in missing.items():
-            self._calls(
-                f"indexing {field} of collection {collection}",
-                partial(self._client.create_payload_index, collection, field, schema, wait=True),
-            )
 
-    def _space(self, collection: str) -> VectorSpace:
+    def _space(self, collection: str, info: models.CollectionInfo) -> VectorSpace:
         """The space that `_create` recorded with the collection."""
-        info = self._calls(
-            f"reading collection {collection}", lambda: self._client.get_collection(collection)
-        )
         stored = (info.config.metadata or {}).get(_SPACE)
         if stored is None:
             raise EngineError(
@@ -123,6 +114,18 @@ class ServerEngine:
                 "server older than 1.16; drop it or name another"
             )
         return msgspec.convert(stored, VectorSpace)
+
+    def exists(self, collection: str) -> bool:
+        """Whether the server has the collection."""
+        return self._calls(
+            f"looking for collection {collection}", lambda: self._client.collection_exists(collection)
+        )
+
+    def collections(self) -> list[str]:
+        """The server's collections that this program made."""
+        listed = self._calls("listing its collections", self._client.get_collections).collections
+        names = sorted(found.name for found in listed)
+        return [name for name in names if _SPACE in (self._info(name).config.metadata or {})]
 
     def snapshot(self, collection: str) -> str:
         """Nothing to copy: what was written is visible, and the version in the query decides what counts."""
@@ -134,8 +137,11 @@ class ServerEngine:
             f"looking for collection {collection}", lambda: self._client.collection_exists(collection)
         )
         if not exists:
-            raise EngineError(f"collection {collection} is gone from {self._calls.where}; sync first")
-        return ServerCollection(self._calls, collection, self._space(collection))
+            raise EngineError(
+                f"collection {collection} is gone from {self._calls.where}; run `rag-pipelines reconcile` to "
+                "rebuild it from the catalog, or sync"
+            )
+        return self._opened(collection, self._space(collection, self._info(collection)))
 
     def prune(self, collection: str, keep: Sequence[str]) -> None:
         """Nothing to delete: there are no copies."""

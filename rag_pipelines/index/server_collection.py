@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from rag_pipelines.core.filters import EVERYTHING, Condition, HasId
 from rag_pipelines.core.ports import SearchRequest
 from rag_pipelines.core.types import Hit, Point, SparseVector, StoredPoint, VectorSpace
 from rag_pipelines.index.checks import check_id, check_sparse, check_vector, plain_payload
+from rag_pipelines.index.payload_indexes import server_schema, wanted_indexes
 from rag_pipelines.index.points import DENSE, SPARSE
 from rag_pipelines.index.server_calls import Calls
 from rag_pipelines.index.translate import search_whole, sparse_model, to_filter, to_query
@@ -25,7 +27,11 @@ OPTIMIZE_SECONDS = 3600.0
 class ServerCollection:
     """One collection, for reading and writing; safe to use from several threads against a server."""
 
-    def __init__(self, calls: Calls, collection: str, space: VectorSpace | None) -> None:
+    def __init__(
+        self, calls: Calls, collection: str, space: VectorSpace | None, *, indexed: bool = True
+    ) -> None:
+        """`indexed` is whether the engine has payload indexes at all."""
+        self._indexed = indexed
         self._calls = calls
         self._client = calls.client
         self._collection = collection
@@ -160,6 +166,25 @@ class ServerCollection:
                     "see the server's log"
                 )
             time.sleep(0.5)
+
+    def missing_indexes(self) -> list[str]:
+        """Payload fields of the space that should have an index and have none."""
+        if self._space is None or not self._indexed:
+            return []
+        info = self._calls(
+            f"reading collection {self._collection}", lambda: self._client.get_collection(self._collection)
+        )
+        return [field for field in wanted_indexes(self._space) if field not in info.payload_schema]
+
+    def create_indexes(self) -> None:
+        """Make the missing payload indexes, and wait for each."""
+        kinds = wanted_indexes(self._space) if self._space is not None else {}
+        for field in self.missing_indexes():
+            schema = server_schema(field, kinds[field])
+            self._calls(
+                f"indexing {field} of collection {self._collection}",
+                partial(self._client.create_payload_index, self._collection, field, schema, wait=True),
+            )
 
     def close(self) -> None:
         """Nothing to do: the connection is the engine's."""

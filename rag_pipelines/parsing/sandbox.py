@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from importlib import import_module
 from pathlib import PurePosixPath
 
@@ -16,7 +17,7 @@ from rag_pipelines.parsing.crew import Crew
 from rag_pipelines.parsing.folders import remove_abandoned
 from rag_pipelines.parsing.process import WorkerProcess
 from rag_pipelines.parsing.programs import find
-from rag_pipelines.parsing.registry import module_of
+from rag_pipelines.parsing.registry import PARSERS, module_of
 
 
 class SandboxedParser:
@@ -57,20 +58,13 @@ class SandboxedParser:
         """
         key = (PurePosixPath(name).suffix.lower(), media_type)
         if key not in self._fingerprints:
-            kinds = detect.candidates(name, media_type)
-            modules = {module.__name__: module for module in map(module_of, kinds)}
-            used = [
-                import_module(name) for module in modules.values() for name in getattr(module, "USES", ())
-            ]
-            modules |= {module.__name__: module for module in used}
-            programs = {program for module in modules.values() for program in getattr(module, "PROGRAMS", ())}
-            settings = {
-                "shared": [module.VERSION for module in (builder, detect, encoding, language)],
-                "parsers": {name: module.VERSION for name, module in modules.items()},
-                "programs": {program: find(program) is not None for program in programs},
-            }
-            self._fingerprints[key] = fingerprint("parse", 1, settings)
+            self._fingerprints[key] = _fingerprint_of(detect.candidates(name, media_type))
         return self._fingerprints[key]
+
+    @cached_property
+    def version(self) -> str:
+        """Of every parser, and of the programs that they need."""
+        return _fingerprint_of(tuple(PARSERS))
 
     def close(self) -> None:
         """End the worker processes; using the parser again afterwards raises RuntimeError."""
@@ -98,6 +92,19 @@ class SandboxedParser:
             kept, surplus = workers[:room], workers[room:]
             self._idle.extend(kept)
         _end(surplus)
+
+
+def _fingerprint_of(kinds: Iterable[str]) -> str:
+    modules = {module.__name__: module for module in map(module_of, kinds)}
+    used = [import_module(name) for module in modules.values() for name in getattr(module, "USES", ())]
+    modules |= {module.__name__: module for module in used}
+    programs = {program for module in modules.values() for program in getattr(module, "PROGRAMS", ())}
+    settings = {
+        "shared": [module.VERSION for module in (builder, detect, encoding, language)],
+        "parsers": {name: module.VERSION for name, module in modules.items()},
+        "programs": {program: find(program) is not None for program in programs},
+    }
+    return fingerprint("parse", 1, settings)
 
 
 def _end(workers: list[WorkerProcess]) -> None:

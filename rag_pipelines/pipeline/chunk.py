@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from rag_pipelines.catalog import chunks as rows
 from rag_pipelines.catalog import documents as document_rows
+from rag_pipelines.catalog.marks import touch
 from rag_pipelines.catalog.store import Row, now
 from rag_pipelines.chunking import chunk_documents, chunker_fingerprint
-from rag_pipelines.config.models import ChunkingRule, IndexConfig
+from rag_pipelines.config.models import Chunking, ChunkingRule, IndexConfig
 from rag_pipelines.core.errors import ChunkError
+from rag_pipelines.core.faults import fault_point
+from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import Progress, Tokenizer
 from rag_pipelines.core.types import Chunk, ParsedDocument
-from rag_pipelines.pipeline.progress import Silent
+from rag_pipelines.pipeline.passes import Pass, begin_pass, end_pass
+from rag_pipelines.pipeline.progress import Silent, elapsed_ms
 from rag_pipelines.pipeline.workspace import Workspace
 
 BATCH_DOCUMENTS = 64
@@ -32,20 +37,51 @@ def chunk(
     Returns counts: chunked, chunks_added, chunks_removed, refused.
     """
     index_config = workspace.configuration.indexes[index]
-    rule_for = workspace.configuration.source_named(source).chunking.rule_for
-    fingerprints = {
-        media_type: chunker_fingerprint(rule_for(media_type), index_config.embedding.model)
-        for media_type in rows.media_types(workspace.catalog, source)
-    }
-    due = rows.chunk_due(workspace.catalog, index, source, shards, fingerprints)
+    chunking = workspace.configuration.source_named(source).chunking
+    model = index_config.embedding.model
+    stage_pass = begin_pass(workspace, "chunk", index, source, shards, chunking_fingerprint(chunking, model))
     counts: Counter[str] = Counter(chunked=0, chunks_added=0, chunks_removed=0, chunk_refused=0)
-    if not due:
+    if stage_pass.nothing:
         return counts
-    progress = progress or Silent()
-    progress.start("chunk", len(due))
+    fingerprints = {
+        media_type: chunker_fingerprint(chunking.rule_for(media_type), model)
+        for media_type in rows.media_types(workspace.catalog, source, stage_pass.only)
+    }
+    due = rows.chunk_due(workspace.catalog, index, source, shards, fingerprints, stage_pass.only)
+    if due:
+        began = time.monotonic()
+        progress = progress or Silent()
+        progress.start("chunk", len(due))
+        _chunk_all(workspace, index_config, due, chunking, fingerprints, stage_pass, counts, progress)
+        workspace.count(run_id, source, {**counts, "ms_chunk": elapsed_ms(began)})
+        progress.finish("chunk")
+    end_pass(workspace, stage_pass)
+    return counts
+
+
+def chunking_fingerprint(chunking: Chunking, model: str) -> str:
+    """Of every rule of a source: while it stays, only documents whose text changed are due."""
+    rules = {"": chunking.rule_for(""), **chunking.by_media_type}
+    return fingerprint(
+        "chunking", 1, {kind: chunker_fingerprint(rule, model) for kind, rule in rules.items()}
+    )
+
+
+def _chunk_all(
+    workspace: Workspace,
+    index_config: IndexConfig,
+    due: Sequence[Row],
+    chunking: Chunking,
+    fingerprints: Mapping[str, str],
+    stage_pass: Pass,
+    counts: Counter[str],
+    progress: Progress,
+) -> None:
+    tick = stage_pass.later_tick(workspace)
+    index = index_config.index
     for start in range(0, len(due), BATCH_DOCUMENTS):
         batch = due[start : start + BATCH_DOCUMENTS]
-        made, refused = _cut(workspace, index_config, batch, rule_for)
+        made, refused = cut(workspace, index_config, batch, chunking.rule_for, _stored(workspace))
         with workspace.catalog.begin() as tx:
             for row in batch:
                 chunk_fp = fingerprints.get(row["media_type"])
@@ -59,25 +95,28 @@ def chunk(
                 )
                 document_rows.lift_quarantine(tx, [row["doc_id"]], ["chunk"], index)
                 counts.update(chunked=1, chunks_added=added, chunks_removed=removed)
+            touch(tx, [row["doc_id"] for row in batch], tick)
+        fault_point("chunk.saved")
         counts["chunk_refused"] += len(refused)
         progress.advance("chunk", len(batch))
-    workspace.count(run_id, source, counts)
-    progress.finish("chunk")
-    return counts
 
 
-def _cut(
+def _stored(workspace: Workspace) -> Callable[[Row], ParsedDocument]:
+    return lambda row: workspace.blobs.get_parsed(row["parsed_hash"])
+
+
+def cut(
     workspace: Workspace,
     index: IndexConfig,
     batch: Sequence[Row],
     rule_for: Callable[[str], ChunkingRule],
+    parsed_of: Callable[[Row], ParsedDocument],
 ) -> tuple[dict[str, list[Chunk]], dict[str, str]]:
-    """Chunks by document, and the reason for each document that could not be cut."""
+    """Chunks by document, and the reason for each document that could not be cut; writes nothing."""
     by_rule: dict[ChunkingRule, list[tuple[str, ParsedDocument]]] = {}
     for row in batch:
-        if row["live"]:
-            parsed = workspace.blobs.get_parsed(row["parsed_hash"])
-            by_rule.setdefault(rule_for(row["media_type"]), []).append((row["doc_id"], parsed))
+        if row["live"] and row["parsed_hash"] is not None:
+            by_rule.setdefault(rule_for(row["media_type"]), []).append((row["doc_id"], parsed_of(row)))
     made: dict[str, list[Chunk]] = {}
     refused: dict[str, str] = {}
     tokenizer = workspace.tokenizer(index)

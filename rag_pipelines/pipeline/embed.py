@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection
 
 import numpy as np
 
 from rag_pipelines.catalog import chunks as rows
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.core.types import FloatArray
-from rag_pipelines.pipeline.progress import Silent
+from rag_pipelines.pipeline.passes import begin_pass, end_pass
+from rag_pipelines.pipeline.progress import Silent, elapsed_ms
 from rag_pipelines.pipeline.workspace import Workspace
 
 COMMIT_EVERY = 1024
@@ -31,10 +34,15 @@ def embed(
     """
     config = workspace.configuration.indexes[index]
     model_fp = workspace.model_fingerprint(config)
-    due = rows.embedding_due(workspace.catalog, index, source, shards, model_fp)
+    stage_pass = begin_pass(workspace, "embed", index, source, shards, model_fp)
     counts: Counter[str] = Counter(embedded=0, truncated=0)
-    if not due:
+    if stage_pass.nothing:
         return counts
+    due = rows.embedding_due(workspace.catalog, index, source, shards, model_fp, stage_pass.only)
+    if not due:
+        end_pass(workspace, stage_pass)
+        return counts
+    began = time.monotonic()
     progress = progress or Silent()
     progress.start("embed", len(due))
     bar = progress
@@ -45,12 +53,15 @@ def embed(
         with workspace.catalog.begin() as tx:
             texts = rows.embed_texts(tx, index, hashes)
         batch = embedder.embed([texts[name] for name in hashes], lambda amount: bar.advance("embed", amount))
+        fault_point("embed.computed")
         with workspace.catalog.begin() as tx:
             rows.save_embeddings(
                 tx, model_fp, {name: pack(v) for name, v in zip(hashes, batch.vectors, strict=True)}
             )
+        fault_point("embed.saved")
         counts.update(embedded=len(hashes), truncated=batch.truncated)
-    workspace.count(run_id, source, counts)
+    end_pass(workspace, stage_pass)
+    workspace.count(run_id, source, {**counts, "ms_embed": elapsed_ms(began)})
     progress.finish("embed")
     return counts
 

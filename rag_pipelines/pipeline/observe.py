@@ -2,151 +2,170 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from rag_pipelines.catalog import approvals, latencies, marks
 from rag_pipelines.catalog import documents as rows
 from rag_pipelines.catalog.shards import register_source
-from rag_pipelines.catalog.store import Row, now
+from rag_pipelines.catalog.store import Row, Transaction, now
 from rag_pipelines.config.models import SourceConfig
 from rag_pipelines.core.errors import SourceError
-from rag_pipelines.core.ids import content_hash, document_id, shard_of
+from rag_pipelines.core.faults import fault_point
+from rag_pipelines.core.ids import shard_of
 from rag_pipelines.core.ports import Progress
-from rag_pipelines.core.types import Access, Excluded, SourceItem
-from rag_pipelines.pipeline.progress import Silent
-from rag_pipelines.pipeline.workspace import Workspace
+from rag_pipelines.core.types import Excluded, SourceItem
+from rag_pipelines.pipeline.listing import Comparison
+from rag_pipelines.pipeline.progress import Silent, elapsed_ms
+from rag_pipelines.pipeline.workspace import Workspace, indexes_of
 
 logger = logging.getLogger(__name__)
-BATCH = 500
 
 
 def observe(workspace: Workspace, source: str, run_id: str, progress: Progress | None = None) -> Counter[str]:
     """Compare the source's listing with the catalog: added, changed, moved, access-only, deleted, unchanged.
 
     Additions and changes are recorded as the listing goes; deletions only after it has finished, so that
-    an interrupted or failing listing deletes nothing. Returns counts, in documents. Raises SourceError, which
-    is recorded on the source.
+    an interrupted or failing listing deletes nothing. Deletions beyond the source's limit are held for
+    approval: their documents stay. Returns counts, in documents. Raises SourceError, which is recorded
+    on the source.
     """
     config = workspace.configuration.source_named(source)
     progress = progress or Silent()
+    began = time.monotonic()
     with workspace.catalog.begin() as tx:
         if register_source(tx, source, config.shards):
             logger.info("source=%s now has shards=%s", source, config.shards)
+    fault_point("observe.registered")
+    known = rows.source_row(workspace.catalog, source)
+    listing = _Listing(
+        workspace=workspace,
+        config=config,
+        indexes=indexes_of(workspace, [source]),
+        began=now(),
+        before=known["listed_at"] if known else None,
+    )
     progress.start("list", None)
     try:
         with workspace.opened_source(source) as connector:
             token = connector.probe()
-            found = _compare(workspace, config, connector.list(), progress)
+            found = listing.compare(connector.list(), progress)
     except SourceError as error:
         with workspace.catalog.begin() as tx:
             rows.update_source(tx, source, error=str(error))
         raise
     with workspace.catalog.begin() as tx:
-        rows.update_source(tx, source, error=None, listed_at=now(), probe_token=token)
-    workspace.count(run_id, source, found)
+        rows.update_source(tx, source, error=None, listed_at=listing.began, probe_token=token)
+    fault_point("observe.listed")
+    workspace.count(run_id, source, {**found, "ms_list": elapsed_ms(began)})
     progress.finish("list")
     return found
 
 
-def _compare(
-    workspace: Workspace,
-    config: SourceConfig,
-    listing: Iterator[SourceItem | Excluded],
-    progress: Progress,
-) -> Counter[str]:
-    found: Counter[str] = Counter()
-    seen: dict[str, str] = {}
-    excluded: dict[str, str] = {}
-    added: dict[str, str] = {}
-    batch: list[SourceItem] = []
-    for item in listing:
-        progress.advance("list")
-        found["listed"] += 1
-        if isinstance(item, Excluded):
-            excluded[item.uri] = item.reason
-            continue
-        doc_id = document_id(config.source, item.uri)
-        if doc_id in seen:
-            raise SourceError(
-                f"source {config.source!r} lists {item.uri!r} twice; every document needs a uri of its own"
-            )
-        seen[doc_id] = item.version
-        batch.append(item)
-        if len(batch) >= BATCH:
-            _record(workspace, config, batch, found, added)
-            batch = []
-    _record(workspace, config, batch, found, added)
-    with workspace.catalog.begin() as tx:
-        rows.replace_exclusions(tx, config.source, excluded)
-        gone = [row for row in rows.live_documents(tx, config.source) if row[0] not in seen]
-        rows.mark_gone(tx, [doc_id for doc_id, _, _ in gone])
-    moved = sum((Counter(added.values()) & Counter(version for _, _, version in gone)).values())
-    found.update(excluded=len(excluded), moved=moved, deleted=len(gone) - moved, added=len(added) - moved)
-    for name in ("changed", "access_changed", "unchanged"):
-        found.setdefault(name, 0)
-    return found
+@dataclass(slots=True)
+class _Listing:
+    """One comparison; `before` is the start of the last complete listing, `tick` is given out at the first change."""
+
+    workspace: Workspace
+    config: SourceConfig
+    indexes: Sequence[str]
+    began: str
+    before: str | None
+    tick: int = 0
+
+    def compare(self, listing: Iterator[SourceItem | Excluded], progress: Progress) -> Counter[str]:
+        """Record everything that the listing says, then what it no longer has."""
+        name = self.config.source
+        with self.workspace.catalog.begin() as tx:
+            comparison = Comparison(self.config, rows.count_live(tx, name))
+        for batch in comparison.batches(listing, progress):
+            self._record(comparison, batch)
+        with self.workspace.catalog.begin() as tx:
+            rows.replace_exclusions(tx, name, comparison.excluded)
+            self._settle_deletions(tx, comparison)
+        fault_point("observe.settled")
+        return comparison.found
+
+    def _record(self, comparison: Comparison, batch: dict[str, SourceItem]) -> None:
+        with self.workspace.catalog.begin() as tx:
+            changed = comparison.differences(tx, batch)
+            if not changed:
+                return
+            tick = self._next_tick(tx)
+            events: list[Row] = []
+            for difference in changed:
+                row = difference.row
+                row |= {"touched": tick, "seen_at": now()}
+                if difference.edited:
+                    events += self._events(row, latencies.EDIT, row["modified_at"])
+                if difference.regraded:
+                    events += self._events(row, latencies.REVOKE, None)
+            latencies.expect(tx, events)
+            saved = [difference.row for difference in changed]
+            rows.save_listed(tx, saved)
+            rows.forget_past(tx, [difference.row["doc_id"] for difference in changed if difference.added])
+            self._mark_shards(tx, saved)
+        fault_point("observe.recorded")
+
+    def _settle_deletions(self, tx: Transaction, comparison: Comparison) -> None:
+        name = self.config.source
+        verdict = comparison.settle(tx)
+        if verdict.held:
+            approvals.hold(tx, name, verdict.reason, verdict.held)
+            logger.warning("source=%s deletions held for approval=%s", name, len(verdict.held))
+        else:
+            approvals.withdraw(tx, name)
+        if verdict.deleted:
+            delete_documents(tx, self.config, self.indexes, verdict.deleted, self.before, self._next_tick(tx))
+
+    def _next_tick(self, tx: Transaction) -> int:
+        if not self.tick:
+            self.tick = marks.next_tick(tx, self.config.source)
+        return self.tick
+
+    def _events(self, row: Row, kind: str, stated: str | None) -> list[Row]:
+        """None for a first listing: what was there before anybody looked is no change."""
+        if self.before is None:
+            return []
+        told = _utc(stated) if stated else self.before
+        earliest = max(self.before, told) if told <= self.began else self.before
+        return [latencies.event(index, row, kind, earliest, now()) for index in self.indexes]
+
+    def _mark_shards(self, tx: Transaction, changed: Sequence[Row]) -> None:
+        shards = {row["shard"] for row in changed}
+        marks.save_marks(tx, marks.LISTING, "", self.config.source, shards, "", self.tick)
 
 
-def _record(
-    workspace: Workspace,
+def _utc(stated: str) -> str:
+    """A time in the form of the catalog's own, so that the two compare; without a zone it is taken as UTC."""
+    moment = datetime.fromisoformat(stated)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")
+
+
+def delete_documents(
+    tx: Transaction,
     config: SourceConfig,
-    items: list[SourceItem],
-    found: Counter[str],
-    added: dict[str, str],
+    indexes: Sequence[str],
+    doc_ids: Sequence[str],
+    before: str | None,
+    tick: int,
 ) -> None:
-    if not items:
-        return
-    with workspace.catalog.begin() as tx:
-        ids = {item.uri: document_id(config.source, item.uri) for item in items}
-        known = rows.known_documents(tx, list(ids.values()))
-        changed: list[Row] = []
-        for item in items:
-            row = _row(config, ids[item.uri], item)
-            before = known.get(row["doc_id"])
-            if before is None or not before.live:
-                added[row["doc_id"]] = item.version
-            elif before.row_hash == row["row_hash"] and before.version == item.version:
-                found["unchanged"] += 1
-                continue
-            elif before.version == item.version and before.access != rows.access_of(row):
-                found["access_changed"] += 1
-            else:
-                found["changed"] += 1
-            changed.append(row)
-        rows.save_listed(tx, changed)
-
-
-def _row(config: SourceConfig, doc_id: str, item: SourceItem) -> dict[str, Any]:
-    access = resolve_access(config, item)
-    metadata = json.loads(json.dumps(dict(item.metadata), default=str, sort_keys=True))
-    row: dict[str, Any] = {
-        "doc_id": doc_id,
-        "source": config.source,
-        "shard": shard_of(doc_id, config.shards),
-        "uri": item.uri,
-        "kind": PurePosixPath(item.uri).suffix.lower()[:16],
-        "live": True,
-        "version": item.version,
-        "metadata": metadata,
-        "tenant": access.tenant,
-        "classification": access.classification.value,
-        "acl": list(access.acl),
-    }
-    row["row_hash"] = content_hash(json.dumps([metadata, row["tenant"], row["classification"], row["acl"]]))
-    row["size"] = item.size
-    row["modified_at"] = item.modified_at.isoformat() if item.modified_at else None
-    row["seen_at"] = now()
-    return row
-
-
-def resolve_access(config: SourceConfig, item: SourceItem) -> Access:
-    """The rights of one item: what the connector knows, else what the source's YAML says."""
-    return Access(
-        tenant=item.tenant or config.tenant,
-        classification=item.classification or config.classification,
-        acl=tuple(sorted(set(config.acl if item.acl is None else item.acl))),
+    """These are gone from the source; `before` is when it was last listed with them."""
+    rows.mark_gone(tx, doc_ids, tick)
+    found_at = now()
+    gone = [{"doc_id": name, "source": config.source, "touched": tick} for name in doc_ids]
+    latencies.expect(
+        tx,
+        [
+            latencies.event(index, row, latencies.DELETE, before or found_at, found_at)
+            for index in indexes
+            for row in gone
+        ],
     )
+    shards = {shard_of(name, config.shards) for name in doc_ids}
+    marks.save_marks(tx, marks.LISTING, "", config.source, shards, "", tick)

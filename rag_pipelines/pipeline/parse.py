@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 from rag_pipelines.catalog import documents as rows
-from rag_pipelines.catalog.store import Row, now
+from rag_pipelines.catalog.marks import unlucky_documents
+from rag_pipelines.catalog.store import Row, now, reading
 from rag_pipelines.config.models import SourceConfig
 from rag_pipelines.core.errors import SourceError
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ids import content_hash
 from rag_pipelines.core.ports import (
@@ -21,14 +24,27 @@ from rag_pipelines.core.ports import (
     Progress,
     Source,
 )
-from rag_pipelines.core.types import RawDocument, SourceItem
-from rag_pipelines.pipeline.progress import Silent
+from rag_pipelines.core.types import ParsedDocument, RawDocument, SourceItem
+from rag_pipelines.pipeline.passes import begin_pass, end_pass
+from rag_pipelines.pipeline.progress import Silent, elapsed_ms
 from rag_pipelines.pipeline.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 BATCH_DOCUMENTS = 64
 BATCH_BYTES = 32 * 2**20
 WRITERS = 8
+Save = Callable[[Sequence[Row], Sequence[Row]], None]
+"""Takes parse results (as `save_parsed`) and refusals (as `save_quarantined`) of a batch."""
+
+
+class Artifacts(Protocol):
+    """Where bytes and parsed documents go; each call returns the name."""
+
+    def put(self, data: bytes) -> str:
+        """Bytes as fetched."""
+
+    def put_parsed(self, document: ParsedDocument) -> str:
+        """What the parser made of them."""
 
 
 def parse(
@@ -45,41 +61,69 @@ def parse(
     """
     config = workspace.configuration.source_named(source)
     parser = workspace.parser(config.parsing)
-    limits = fingerprint("limits", 1, config.parsing.model_dump(mode="json"))
-    with workspace.catalog.begin() as tx:
-        kinds = rows.parse_kinds(tx, source)
-    fingerprints = {kind: parser.fingerprint(f"file{kind}", None) for kind in kinds}
-    due = rows.parse_due(workspace.catalog, source, shards, fingerprints, limits)
+    began = time.monotonic()
+    limits, settings = parse_settings(config, parser)
+    unlucky = unlucky_documents(workspace.catalog, source)
+    stage_pass = begin_pass(workspace, "parse", "", source, shards, settings, unlucky)
     counts: Counter[str] = Counter(fetched=0, parsed=0, same_bytes=0, same_text=0, refused=0)
-    if not due:
+    if stage_pass.nothing:
         return counts
-    progress = progress or Silent()
-    progress.start("parse", len(due))
-    with workspace.opened_source(source) as connector:
-        reader = _Reader(workspace, config, limits, parser, counts, progress)
-        try:
-            reader.run(connector, due)
-        finally:
-            reader.close()
-    workspace.count(run_id, source, counts)
-    progress.finish("parse")
+    kinds = rows.parse_kinds(workspace.catalog, source, stage_pass.only)
+    fingerprints = {kind: parser.fingerprint(f"file{kind}", None) for kind in kinds}
+    due = rows.parse_due(workspace.catalog, source, shards, fingerprints, limits, stage_pass.only)
+    if due:
+        progress = progress or Silent()
+        progress.start("parse", len(due))
+        with workspace.opened_source(source) as connector:
+            tick = stage_pass.later_tick(workspace)
+            save = _saving(workspace)
+            reader = Reader(workspace, limits, parser, counts, progress, tick, workspace.blobs, save)
+            try:
+                reader.run(connector, due)
+            finally:
+                reader.close()
+        workspace.count(run_id, source, {**counts, "ms_parse": elapsed_ms(began)})
+        progress.finish("parse")
+    end_pass(workspace, stage_pass)
     return counts
 
 
-class _Reader:
-    """One pass over the due documents; holds what lies between fetch and commit."""
+def parse_settings(config: SourceConfig, parser: Parser) -> tuple[str, str]:
+    """Fingerprints of the source's parsing limits, and of them together with every parser."""
+    limits = fingerprint("limits", 1, config.parsing.model_dump(mode="json"))
+    return limits, fingerprint("parsers", 1, [parser.version, limits])
+
+
+def _saving(workspace: Workspace) -> Save:
+    def save(parsed: Sequence[Row], refused: Sequence[Row]) -> None:
+        with workspace.catalog.begin() as tx:
+            rows.save_parsed(tx, parsed)
+            rows.save_quarantined(tx, refused)
+
+    return save
+
+
+class Reader:
+    """One pass over the due documents; holds what lies between fetch and commit.
+
+    `artifacts` and `save` are where the results go: the stores in a sync, nowhere where it is only planned.
+    """
 
     def __init__(
         self,
         workspace: Workspace,
-        config: SourceConfig,
         limits: str,
         parser: Parser,
         counts: Counter[str],
         progress: Progress,
+        tick: int,
+        artifacts: Artifacts,
+        save: Save,
     ) -> None:
+        self._tick = tick
         self._workspace = workspace
-        self._config = config
+        self._artifacts = artifacts
+        self._save = save
         self._limits = limits
         self._parser = parser
         self._counts = counts
@@ -103,7 +147,7 @@ class _Reader:
                     raw,
                     {
                         "raw_hash": raw_hash,
-                        "parsed_hash": self._writes.submit(self._workspace.blobs.put_parsed, document),
+                        "parsed_hash": self._writes.submit(self._artifacts.put_parsed, document),
                         "parser": document.parser,
                         "media_type": document.media_type,
                         "title": raw.title or document.title,
@@ -137,7 +181,7 @@ class _Reader:
 
     def _unknown_bytes(self, batch: Iterable[tuple[Row, RawDocument]]) -> Iterator[ParseTask]:
         hashed = [(row, raw, content_hash(raw.data)) for row, raw in batch]
-        with self._workspace.catalog.begin() as tx:
+        with reading(self._workspace.catalog.engine) as tx:
             before = rows.parsed_before(tx, ((raw_hash, row["wanted_fp"]) for row, _, raw_hash in hashed))
         for row, raw, raw_hash in hashed:
             known = before.get((raw_hash, row["wanted_fp"]))
@@ -146,13 +190,18 @@ class _Reader:
                 same = {name: known[name] for name in ("parsed_hash", "parser", "media_type", "language")}
                 self._keep(row, raw, {**same, "raw_hash": raw_hash, "title": raw.title or known["title"]})
                 continue
-            self._pending.append(self._writes.submit(self._workspace.blobs.put, raw.data))
+            self._pending.append(self._writes.submit(self._artifacts.put, raw.data))
             self._waiting[row["doc_id"]] = (row, raw, raw_hash)
             yield ParseTask(row["doc_id"], raw.data, raw.name, raw.media_type)
 
     def _keep(self, row: Row, raw: RawDocument, values: dict[str, Any]) -> None:
         self._progress.advance("parse")
-        values |= {"doc_id": row["doc_id"], "raw_version": row["version"], "parse_fp": row["wanted_fp"]}
+        values |= {
+            "doc_id": row["doc_id"],
+            "raw_version": row["version"],
+            "parse_fp": row["wanted_fp"],
+            "touched": self._tick,
+        }
         self._parsed.append((row, raw.link, raw.version, values))
 
     def _settled(self) -> list[dict[str, Any]]:
@@ -198,9 +247,9 @@ class _Reader:
         if not (self._parsed or self._refused):
             return
         settled = self._settled()
-        with self._workspace.catalog.begin() as tx:
-            rows.save_parsed(tx, settled)
-            rows.save_quarantined(tx, self._refused)
+        fault_point("parse.stored")
+        self._save(settled, self._refused)
+        fault_point("parse.saved")
         self._parsed, self._refused = [], []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,6 +12,21 @@ from rag_pipelines.catalog.store import Row
 from rag_pipelines.chunking import chunker_name
 from rag_pipelines.core.ids import content_hash
 from rag_pipelines.pipeline.space import Space
+
+LAYOUT = 1
+"""Raised whenever points of the same documents would be written differently."""
+
+CHUNK_FIELDS = (
+    "chunk_id",
+    "ordinal",
+    "start",
+    "end",
+    "page",
+    "heading_path",
+    "text_hash",
+    "parent_start",
+    "parent_end",
+)
 
 
 def access_payload(row: Row) -> dict[str, Any]:
@@ -50,18 +66,11 @@ def document_payload(row: Row, space: Space) -> dict[str, Any]:
     }
 
 
-def point_payload(chunk: Row, document: dict[str, Any]) -> dict[str, Any]:
+def point_payload(chunk: Row, document: Mapping[str, Any]) -> dict[str, Any]:
     """The versioned payload of one chunk."""
-    return {
-        **document,
-        "chunk_id": chunk["chunk_id"],
-        "ordinal": chunk["ordinal"],
-        "text": chunk["text"],
-        "start": chunk["start"],
-        "end": chunk["end"],
-        "page": chunk["page"],
-        "heading_path": chunk["heading_path"],
-        "text_hash": chunk["text_hash"],
-        "parent_start": chunk["parent_start"],
-        "parent_end": chunk["parent_end"],
-    }
+    return {**document, "text": chunk["text"], **{name: chunk[name] for name in CHUNK_FIELDS}}
+
+
+def chunk_record(chunk: Row) -> dict[str, Any]:
+    """What the catalog keeps of a chunk beside its point; the text is a slice of the document's parsed text."""
+    return {name: chunk[name] for name in (*CHUNK_FIELDS, "header")}

@@ -54,3 +54,8 @@ class LogProgress:
         done, _, began, _ = self._state.pop(stage, (0, None, 0.0, 0.0))
         if done:
             self._log.info("stage=%s done=%s seconds=%.2f", stage, done, time.monotonic() - began)
+
+
+def elapsed_ms(began: float) -> int:
+    """Milliseconds since `time.monotonic()` said `began`, as stages keep them with their counts."""
+    return round((time.monotonic() - began) * 1000)

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
-from rag_pipelines.catalog import versions
-from rag_pipelines.catalog.store import now
+from rag_pipelines.catalog import collection_rows, latencies, marks, staged, versions
+from rag_pipelines.catalog.store import Row, Transaction, now
 from rag_pipelines.core.errors import NotPublished
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.pipeline.chunk import chunk
 from rag_pipelines.pipeline.embed import embed
+from rag_pipelines.pipeline.progress import elapsed_ms
 from rag_pipelines.pipeline.readers import prune_snapshots
-from rag_pipelines.pipeline.space import open_space
+from rag_pipelines.pipeline.space import Space, open_space
 from rag_pipelines.pipeline.stage import finish_staging, stage
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
 
+NO_SOURCE = ""
+"""What a run counts of publishing belongs to no source."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What publishing did; `version` is the live one afterwards, None where nothing was ever staged."""
+    """What publishing did; `version` is the live one afterwards, None where nothing was ever staged.
+
+    `pinned` is the version that the index is held at, where that is why nothing moved. Seconds: to make the
+    index fast to search, to copy it for readers (embedded engine), and to switch them over.
+    """
 
     index: str
     version: int | None
     moved: bool
     documents: int = 0
     chunks: int = 0
+    pinned: int | None = None
+    optimize_seconds: float = 0.0
+    copy_seconds: float = 0.0
+    switch_seconds: float = 0.0
 
 
 def close_candidate(workspace: Workspace, index: str, run_id: str) -> int | None:
@@ -36,9 +50,10 @@ def close_candidate(workspace: Workspace, index: str, run_id: str) -> int | None
     if row is None:
         return None
     space = open_space(workspace, index)
-    behind = versions.unfinished_sources(workspace.catalog, index)
-    if row["collection"] == space.collection:
-        behind += versions.sources_elsewhere(workspace.catalog, index, space.collection)
+    with workspace.catalog.begin() as tx:
+        behind = staged.unfinished_sources(workspace.catalog, index)
+        if behind or row["collection"] == space.collection:
+            behind += staged.sources_elsewhere(tx, index, space.fingerprint)
     for source in sorted(set(behind) & set(workspace.configuration.sources)):
         shards = range(workspace.configuration.sources[source].shards)
         chunk(workspace, index, source, shards, run_id)
@@ -46,37 +61,88 @@ def close_candidate(workspace: Workspace, index: str, run_id: str) -> int | None
         stage(workspace, index, source, shards, run_id)
         finish_staging(workspace, index, source)
     with workspace.catalog.begin() as tx:
-        per_source = versions.count_points(tx, row["collection"])
+        row = versions.version_row(tx, index, row["number"]) or row  # staging may have moved it
+        known = sorted(marks.stage_marks(tx, "stage", index))
+        per_source = collection_rows.totals(tx, row["collection"], known)
         stats = {
             "documents": sum(documents for documents, _ in per_source.values()),
             "chunks": sum(chunks for _, chunks in per_source.values()),
             "sources": {
                 name: {"documents": documents, "chunks": chunks}
-                for name, (documents, chunks) in per_source.items()
+                for name, (documents, chunks) in sorted(per_source.items())
+                if chunks
             },
         }
         versions.set_version(tx, index, row["number"], status="staged", stats=stats)
+    fault_point("publish.closed")
     return int(row["number"])
 
 
 def publish(workspace: Workspace, index: str, run_id: str = "") -> Published:
-    """Make the staged version the live one. Nothing staged: the live one stays, and that is no error."""
+    """Make the newest staged state the live one, unless the index is pinned.
+
+    Nothing staged: after a rollback that is no longer pinned the newest version goes live again; otherwise
+    the live one stays, and that is no error.
+    """
     number = close_candidate(workspace, index, run_id)
+    live = versions.pointer(workspace.catalog, index)
+    if live is not None and live.pinned is not None:
+        return Published(index, live.version, moved=False, pinned=live.pinned)
     if number is None:
-        live = versions.pointer(workspace.catalog, index)
-        return Published(index, live.version if live else None, moved=False)
+        stored = versions.readable(versions.versions_of(workspace.catalog, index))
+        newest = stored[0]["number"] if stored else None
+        if live is None or newest is None or newest <= live.version:
+            return Published(index, live.version if live else None, moved=False)
+        number = newest
     with workspace.catalog.begin() as tx:
-        row = versions.candidate(tx, index)
+        row = versions.version_row(tx, index, number)
     if row is None:
-        raise NotPublished(f"version {number} of index {index!r} was published or withdrawn by another run")
-    collection = row["collection"]
+        raise NotPublished(f"version {number} of index {index!r} was withdrawn by another run; publish again")
+    began = time.monotonic()
+    done = _make_live(workspace, open_space(workspace, index), row)
+    if run_id and done.moved:
+        work = {"published_chunks": done.chunks, "ms_publish": elapsed_ms(began)}
+        workspace.count(run_id, NO_SOURCE, work)
+    return done
+
+
+def _make_live(workspace: Workspace, space: Space, row: Row) -> Published:
+    index, number, collection = space.index, row["number"], row["collection"]
+    began = time.monotonic()
     with opened_writer(workspace, collection) as writer:
         writer.optimize()
         writer.flush()
+        optimized = time.monotonic()
         snapshot = workspace.engine.snapshot(collection)
-    with workspace.catalog.begin() as tx:
-        versions.move_pointer(tx, index, number, collection, snapshot)
-        versions.set_version(tx, index, number, status="published", published_at=now())
-        versions.supersede(tx, index, number)
-    prune_snapshots(workspace, collection)
-    return Published(index, number, True, row["stats"].get("documents", 0), row["stats"].get("chunks", 0))
+        copied = time.monotonic()
+        fault_point("publish.copied")
+        with workspace.catalog.begin() as tx:
+            live = versions.pointer_in(tx, index)
+            if live is not None and live.pinned is not None:
+                return Published(index, live.version, moved=False, pinned=live.pinned)
+            versions.move_pointer(tx, index, number, collection, snapshot)
+            versions.set_version(tx, index, number, published_at=now())
+            versions.supersede(tx, index, number)
+            _note_arrivals(tx, space)
+            fault_point("publish.moving")
+        switched = time.monotonic()
+        fault_point("publish.moved")
+        prune_snapshots(workspace, collection)
+        fault_point("publish.pruned")
+    return Published(
+        index,
+        number,
+        True,
+        row["stats"].get("documents", 0),
+        row["stats"].get("chunks", 0),
+        optimize_seconds=optimized - began,
+        copy_seconds=copied - optimized,
+        switch_seconds=switched - copied,
+    )
+
+
+def _note_arrivals(tx: Transaction, space: Space) -> None:
+    """What was staged of each source up to its mark is live now."""
+    for source, shards in marks.stage_marks(tx, "stage", space.index).items():
+        ticks = [tick for fingerprint, tick in shards.values() if fingerprint.startswith(space.fingerprint)]
+        latencies.arrived(tx, space.index, source, min(ticks, default=-1))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from rag_pipelines.catalog import chunks as chunk_rows
-from rag_pipelines.catalog import versions
+from rag_pipelines.catalog import collection_rows
 from rag_pipelines.catalog.store import Row, now
 from rag_pipelines.config.models import ChunkingRule, IndexConfig
 from rag_pipelines.core.ports import SparseEncoder
@@ -75,7 +75,7 @@ def open_space(workspace: Workspace, index: str) -> Space:
     config = workspace.configuration.indexes[index]
     space = describe_space(workspace, config)
     with workspace.catalog.begin() as tx:
-        known = versions.collection_of(tx, index, space.fingerprint)
+        known = collection_rows.collection_of(tx, index, space.fingerprint)
     if known is not None:
         return replace(space, average_length=known["average_length"])
     if space.sparse is None:

@@ -6,38 +6,33 @@ flush, confirmation into the catalog. Killed anywhere, the next run finds the in
 
 from __future__ import annotations
 
-import json
+import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from rag_pipelines.catalog import chunks as chunk_rows
-from rag_pipelines.catalog import versions
-from rag_pipelines.catalog.store import Row
+from rag_pipelines.catalog import collection_rows, marks, staged, versions
+from rag_pipelines.catalog import points as point_rows
+from rag_pipelines.catalog.store import Row, Transaction
+from rag_pipelines.config.models import Chunking
 from rag_pipelines.core.errors import EngineError
-from rag_pipelines.core.ids import content_hash, point_id
+from rag_pipelines.core.faults import fault_point
+from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import CollectionWriter, Progress
-from rag_pipelines.core.types import CURRENT, Point, embed_text
+from rag_pipelines.core.types import Point
 from rag_pipelines.pipeline.access import apply_access
 from rag_pipelines.pipeline.embed import unpack
-from rag_pipelines.pipeline.payload import access_key, access_payload, document_payload, point_payload
-from rag_pipelines.pipeline.progress import Silent
+from rag_pipelines.pipeline.hiding import hide_gone, settle_hidden
+from rag_pipelines.pipeline.passes import begin_pass, end_pass
+from rag_pipelines.pipeline.payload import LAYOUT, access_key
+from rag_pipelines.pipeline.point_changes import PointChanges, compare_points, staged_key
+from rag_pipelines.pipeline.progress import Silent, elapsed_ms
 from rag_pipelines.pipeline.space import Space, open_space
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
 
 BATCH_CHUNKS = 1000
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What one batch of documents changes in the engine."""
-
-    points: list[Point] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    retired: list[str] = field(default_factory=list)
-    never_seen: list[str] = field(default_factory=list)
 
 
 def stage(
@@ -54,37 +49,68 @@ def stage(
     points_added, points_removed, access_applied. Raises EngineError where a vector is missing: embed first.
     """
     counts: Counter[str] = Counter(staged_documents=0, points_added=0, points_removed=0)
-    states = versions.stage_state(workspace.catalog, index, source, shards)
-    counts["access_applied"] = apply_access(workspace, index, states)
+    settle_hidden(workspace, index)
     space = open_space(workspace, index)
-    dirty = versions.dirty_documents(workspace.catalog, space.collection, source)
+    dirty = point_rows.dirty_documents(workspace.catalog, space.collection, source)
+    settings = stage_fingerprint(space, workspace.configuration.source_named(source).chunking)
+    stage_pass = begin_pass(workspace, "stage", index, source, shards, settings, dirty)
+    states = (
+        []
+        if stage_pass.nothing
+        else staged.stage_state(workspace.catalog, index, source, shards, stage_pass.only)
+    )
+    outside = (
+        []
+        if stage_pass.nothing
+        else staged.unstaged_documents(workspace.catalog, index, source, shards, stage_pass.only)
+    )
+    counts["access_applied"] = apply_access(workspace, index, [*states, *outside])
     work = [
         (row, key)
         for row in states
-        if (key := _staged_key(space, row)) != row["i_staged_key"]
+        if (key := staged_key(space, row)) != row["i_staged_key"]
         or row["i_collection"] != space.collection
         or row["doc_id"] in dirty
     ]
     if work:
+        began = time.monotonic()
         progress = progress or Silent()
         progress.start("stage", sum(row["i_chunk_count"] for row, _ in work))
         with workspace.catalog.begin() as tx:
-            versions.save_collection(tx, space.catalog_row())
-            versions.begin_staging(tx, index, source)
+            collection_rows.save_collection(tx, space.catalog_row())
+            staged.begin_staging(tx, index, source)
             number = versions.open_candidate(tx, index, space.collection, space.fingerprint)
+        fault_point("stage.opened")
+        _retire_elsewhere(workspace, space, number, [row["doc_id"] for row, _ in work if not row["live"]])
         with opened_writer(workspace, space.collection) as writer:
             for batch in _batches(work):
-                _stage_batch(workspace, space, writer, number, batch, counts)
+                try:
+                    _stage_batch(workspace, space, writer, number, batch, counts)
+                except EngineError:
+                    with workspace.catalog.begin() as tx:  # a lost vector is looked for everywhere again
+                        marks.forget_marks(tx, source, "embed")
+                    raise
                 progress.advance("stage", sum(row["i_chunk_count"] for row, _ in batch))
         progress.finish("stage")
-        workspace.count(run_id, source, counts)
+        workspace.count(run_id, source, {**counts, "ms_stage": elapsed_ms(began)})
+    if not stage_pass.nothing:
+        end_pass(workspace, stage_pass)
+    if hide_gone(workspace, index):
+        settle_hidden(workspace, index)
     return counts
+
+
+def stage_fingerprint(space: Space, chunking: Chunking) -> str:
+    """Of what points look like besides their documents; begins with that of the vector space."""
+    settings = [LAYOUT, space.model, chunking.model_dump(mode="json")]
+    return f"{space.fingerprint}:{fingerprint('stage', 1, settings)}"
 
 
 def finish_staging(workspace: Workspace, index: str, source: str) -> None:
     """Declare the source's change staged as a whole, so that the candidate may be published."""
     with workspace.catalog.begin() as tx:
-        versions.end_staging(tx, index, source)
+        staged.end_staging(tx, index, source)
+    fault_point("stage.whole")
 
 
 def _stage_batch(
@@ -98,29 +124,29 @@ def _stage_batch(
     ids = [row["doc_id"] for row, _ in batch]
     with workspace.catalog.begin() as tx:
         chunks = chunk_rows.chunks_of(tx, space.index, ids)
-        current = versions.current_points(tx, space.collection, ids)
-        plan = _Plan()
+        current = point_rows.current_points(tx, space.collection, ids)
+        plan = PointChanges()
         for row, _ in batch:
-            _plan_document(space, number, row, chunks[row["doc_id"]], current[row["doc_id"]], plan)
+            compare_points(space, number, row, chunks[row["doc_id"]], current[row["doc_id"]], plan)
         vectors = chunk_rows.load_embeddings(tx, space.model_fp, {row["embed_hash"] for row in plan.rows})
         _fill_vectors(space, plan, vectors)
-        written = {point.point_id for point in plan.points}
-        plan.retired = [name for name in plan.retired if name not in written]
-        plan.never_seen = [name for name in plan.never_seen if name not in written]
-        versions.intend_points(
+        plan.settle()
+        point_rows.save_point_documents(tx, plan.documents)
+        point_rows.intend_points(
             tx,
-            [{k: v for k, v in row.items() if k not in ("embed_hash", "embed_text")} for row in plan.rows],
+            [{k: v for k, v in row.items() if k != "embed_text"} for row in plan.rows],
             [(space.collection, name) for name in (*plan.retired, *plan.never_seen)],
             number,
         )
+    fault_point("stage.intended")
     writer.upsert(plan.points)
     writer.set_payload(plan.retired, {"removed": number})
     writer.delete(plan.never_seen)
     writer.flush()
-    gone = [row["doc_id"] for row, _ in batch if not row["live"]]
+    fault_point("stage.flushed")
     with workspace.catalog.begin() as tx:
-        versions.confirm_points(tx, space.collection, ids)
-        versions.save_staged(
+        point_rows.confirm_points(tx, space.collection, ids)
+        staged.save_staged(
             tx,
             space.index,
             [
@@ -129,65 +155,52 @@ def _stage_batch(
                     "collection": space.collection,
                     "staged_key": key,
                     "access_key": access_key(row),
+                    "point_count": len(chunks[row["doc_id"]]),
                 }
                 for row, key in batch
             ],
         )
-        versions.forget_documents(tx, space.index, gone)
-    counts.update(
-        staged_documents=len(batch),
-        points_added=len(plan.points),
-        points_removed=len(plan.retired) + len(plan.never_seen),
-    )
+        staged.forget_documents(tx, space.index, [row["doc_id"] for row, _ in batch if not row["live"]])
+        _add_totals(tx, space, batch, chunks)
+    fault_point("stage.confirmed")
+    removed = len(plan.retired) + len(plan.never_seen)
+    counts.update(staged_documents=len(batch), points_added=len(plan.points), points_removed=removed)
 
 
-def _plan_document(
-    space: Space, number: int, row: Row, chunks: Sequence[Row], current: Sequence[Row], plan: _Plan
+def _add_totals(
+    tx: Transaction, space: Space, batch: Sequence[tuple[Row, str]], chunks: Mapping[str, Sequence[Row]]
 ) -> None:
-    """Compare the wanted points of one document with those the catalog knows."""
-    document = document_payload(row, space)
-    in_force = {point["chunk_id"]: point for point in current if point["removed"] == CURRENT}
-    for point in current:
-        if point["removed"] != CURRENT:
-            (plan.never_seen if point["added"] == number else plan.retired).append(point["point_id"])
-    for chunk in chunks:
-        payload = point_payload(chunk, document)
-        payload_hash = content_hash(json.dumps(payload, sort_keys=True))
-        known = in_force.get(chunk["chunk_id"])
-        if known is not None:
-            if known["payload_hash"] == payload_hash and not known["dirty"]:
-                del in_force[chunk["chunk_id"]]
-                continue
-            if known["added"] == number:
-                del in_force[chunk["chunk_id"]]
-        name = point_id(chunk["chunk_id"], number)
-        plan.rows.append(
-            {
-                "collection": space.collection,
-                "point_id": name,
-                "chunk_id": chunk["chunk_id"],
-                "doc_id": row["doc_id"],
-                "source": row["source"],
-                "added": number,
-                "payload_hash": payload_hash,
-                "parsed_hash": row["parsed_hash"],
-                "embed_hash": chunk["embed_hash"],
-                "embed_text": embed_text(chunk["header"], chunk["text"]),
-            }
+    """Keep the collection's totals; what came from another collection has to be counted anew."""
+    for source in {row["source"] for row, _ in batch}:
+        mine = [row for row, _ in batch if row["source"] == source]
+        if any(row["i_collection"] not in (None, space.collection) for row in mine):
+            collection_rows.forget_totals(tx, space.collection, source)
+            continue
+        pairs = [(row["i_point_count"], len(chunks[row["doc_id"]])) for row in mine]
+        collection_rows.add_totals(
+            tx,
+            space.collection,
+            source,
+            sum((new > 0) - (old > 0) for old, new in pairs),
+            sum(new - old for old, new in pairs),
         )
-        plan.points.append(
-            Point(
-                name,
-                space.no_vector,
-                None,
-                {**payload, **access_payload(row), "added": number, "removed": CURRENT},
-            )
-        )
-    for point in in_force.values():
-        (plan.never_seen if point["added"] == number else plan.retired).append(point["point_id"])
 
 
-def _fill_vectors(space: Space, plan: _Plan, vectors: dict[str, bytes]) -> None:
+def _retire_elsewhere(workspace: Workspace, space: Space, number: int, gone: Sequence[str]) -> None:
+    """Gone documents leave the index's other collections too: a later version may be built on one of them."""
+    with workspace.catalog.begin() as tx:
+        lingering = point_rows.lingering_points(tx, space.index, space.collection, gone)
+    for collection, ids in lingering.items():
+        with opened_writer(workspace, collection) as writer:
+            writer.set_payload(ids, {"removed": number})
+            writer.flush()
+        fault_point("stage.left")
+        with workspace.catalog.begin() as tx:
+            collection_rows.take_from_totals(tx, collection, gone)
+            point_rows.retire_points(tx, collection, ids, number)
+
+
+def _fill_vectors(space: Space, plan: PointChanges, vectors: dict[str, bytes]) -> None:
     missing = [row for row in plan.rows if row["embed_hash"] not in vectors]
     if missing:
         raise EngineError(
@@ -203,16 +216,8 @@ def _fill_vectors(space: Space, plan: _Plan, vectors: dict[str, bytes]) -> None:
     ]
 
 
-def _staged_key(space: Space, row: Row) -> str:
-    if not row["live"]:
-        return "gone"
-    document = document_payload(row, space)
-    return content_hash(json.dumps([row["i_chunked_from"], row["i_chunk_fp"], document], sort_keys=True))
-
-
 def _batches(work: Sequence[tuple[Row, str]]) -> Iterator[list[tuple[Row, str]]]:
-    batch: list[tuple[Row, str]] = []
-    size = 0
+    batch, size = list[tuple[Row, str]](), 0
     for row, key in work:
         batch.append((row, key))
         size += row["i_chunk_count"]

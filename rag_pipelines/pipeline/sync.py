@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import reports, versions
 from rag_pipelines.catalog.store import now
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.pipeline.chunk import chunk
 from rag_pipelines.pipeline.embed import embed
@@ -17,7 +19,7 @@ from rag_pipelines.pipeline.observe import observe
 from rag_pipelines.pipeline.parse import parse
 from rag_pipelines.pipeline.publish import publish
 from rag_pipelines.pipeline.stage import finish_staging, stage
-from rag_pipelines.pipeline.workspace import Workspace
+from rag_pipelines.pipeline.workspace import Workspace, indexes_of
 
 COUNTS = (
     "listed",
@@ -26,6 +28,7 @@ COUNTS = (
     "moved",
     "access_changed",
     "deleted",
+    "held",
     "unchanged",
     "quarantined",
     "excluded",
@@ -64,34 +67,36 @@ def sync(
     """Run every stage of the sources in this process and publish; returns the run's id for `sync_report`."""
     run_id = run_id or uuid.uuid4().hex
     for source in sources:
-        shards = range(workspace.configuration.sources[source].shards)
         observe(workspace, source, run_id, progress)
-        parse(workspace, source, shards, run_id, progress)
+    process(workspace, sources, run_id, progress)
+    return run_id
+
+
+def process(
+    workspace: Workspace, sources: Sequence[str], run_id: str, progress: Progress | None = None
+) -> Counter[str]:
+    """Everything after the listing: bring the indexes in line with what the catalog knows, and publish."""
+    counts: Counter[str] = Counter()
+    for source in sources:
+        shards = range(workspace.configuration.sources[source].shards)
+        counts.update(parse(workspace, source, shards, run_id, progress))
         for index in indexes_of(workspace, [source]):
-            chunk(workspace, index, source, shards, run_id, progress)
-            embed(workspace, index, source, shards, run_id, progress)
-            stage(workspace, index, source, shards, run_id, progress)
+            counts.update(chunk(workspace, index, source, shards, run_id, progress))
+            counts.update(embed(workspace, index, source, shards, run_id, progress))
+            counts.update(stage(workspace, index, source, shards, run_id, progress))
             finish_staging(workspace, index, source)
         mark_synced(workspace, source)
     for index in indexes_of(workspace, sources):
         if workspace.configuration.indexes[index].publish == "auto":
             publish(workspace, index, run_id)
-    return run_id
-
-
-def indexes_of(workspace: Workspace, sources: Sequence[str]) -> list[str]:
-    """Indexes that read any of the sources."""
-    return [
-        name
-        for name, config in workspace.configuration.indexes.items()
-        if any(config.covers(source) for source in sources)
-    ]
+    return counts
 
 
 def mark_synced(workspace: Workspace, source: str) -> None:
     """The source went through every stage."""
     with workspace.catalog.begin() as tx:
         document_rows.update_source(tx, source, synced_at=now())
+    fault_point("sync.marked")
 
 
 def sync_report(

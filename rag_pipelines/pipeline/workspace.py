@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from rag_pipelines.blobs import BlobStore, open_blobs
@@ -12,6 +12,7 @@ from rag_pipelines.catalog.store import Catalog, open_catalog
 from rag_pipelines.config.environment import Environment, read_environment
 from rag_pipelines.config.load import Configuration, load_configuration
 from rag_pipelines.config.models import IndexConfig, ParsingLimits
+from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Embedder, Parser, Source, SparseEncoder, Tokenizer, VectorEngine
 
 
@@ -116,6 +117,7 @@ class Workspace:
         """Add to the tally of a run."""
         with self.catalog.begin() as tx:
             reports.add_counts(tx, run_id, source, counts)
+        fault_point("tally.added")
 
     def close(self) -> None:
         """End worker processes and connections."""
@@ -137,3 +139,12 @@ def open_workspace(environment: Environment | None = None) -> Workspace:
     env = environment or read_environment()
     models = {name: connector.params for name, connector in CONNECTORS.items()}
     return Workspace(env, load_configuration(env.configs, models))
+
+
+def indexes_of(workspace: Workspace, sources: Sequence[str]) -> list[str]:
+    """Indexes that read any of the sources."""
+    return [
+        name
+        for name, config in workspace.configuration.indexes.items()
+        if any(config.covers(source) for source in sources)
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from rag_pipelines.catalog import versions
+from rag_pipelines.catalog import collection_rows
 from rag_pipelines.core.errors import CatalogError, EngineError
 from rag_pipelines.core.ports import CollectionWriter
 from rag_pipelines.core.types import Distance, VectorSpace
@@ -17,15 +17,24 @@ WAIT_SECONDS = 120.0
 
 
 @contextlib.contextmanager
-def opened_writer(workspace: Workspace, collection: str) -> Iterator[CollectionWriter]:
+def opened_writer(
+    workspace: Workspace, collection: str, *, rebuilding: bool = False
+) -> Iterator[CollectionWriter]:
     """The writer of a collection that the catalog knows, for the length of the block.
 
-    Another writer is waited for with backoff, two minutes at most; then EngineError names it.
+    Another writer is waited for with backoff, two minutes at most; then EngineError names it. A collection
+    that was published from and that the engine has lost raises EngineError, unless it is being rebuilt: an
+    empty one in its place would publish the coming change and nothing else.
     """
     with workspace.catalog.begin() as tx:
-        row = versions.collection_row(tx, collection)
+        row = collection_rows.collection_row(tx, collection)
     if row is None:
         raise CatalogError(f"the catalog knows no collection {collection!r}; sync the index to build it")
+    if row["snapshots"] and not rebuilding and not workspace.engine.exists(collection):
+        raise EngineError(
+            f"the vector engine has lost collection {collection!r}; run `rag-pipelines reconcile`, which builds it "
+            "again from the catalog without embedding"
+        )
     stored = dict(row["vectors"])
     space = VectorSpace(
         dimension=stored["dimension"],

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rag_pipelines.catalog import versions
+from rag_pipelines.catalog import collection_rows, versions
 from rag_pipelines.catalog.store import Catalog, Row, reading
 from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
-from rag_pipelines.core.filters import All, Condition
+from rag_pipelines.core.filters import All, Condition, MatchAny, Not
 from rag_pipelines.core.ports import (
     CollectionReader,
     SearchRequest,
@@ -61,8 +61,15 @@ class _Open:
     """A snapshot that is open, and what questions to it are made of."""
 
     pointer: Pointer
+    hidden: tuple[str, ...]
     reader: CollectionReader
     encoder: QueryEncoder
+
+    def shown(self, version: int) -> Condition:
+        """What the version holds, less the documents that no version may show any more."""
+        if not self.hidden:
+            return visible_at(version)
+        return All((visible_at(version), Not(MatchAny("doc_id", self.hidden))))
 
 
 class Searcher:
@@ -96,16 +103,16 @@ class Searcher:
         if self._is_current(versions.pointer(self._catalog, self.config.index)):
             return False
         with self._lock:
-            wanted = versions.pointer(self._catalog, self.config.index)
-            if wanted is None or self._is_current(wanted):
+            wanted = versions.view(self._catalog, self.config.index)
+            if wanted is None or self._is_current(wanted[0]):
                 return False
             try:
-                self._open = self._opened(wanted)
+                self._open = self._opened(*wanted)
             except EngineError:
-                newer = versions.pointer(self._catalog, self.config.index)
+                newer = versions.view(self._catalog, self.config.index)
                 if newer is None or newer == wanted:
                     raise
-                self._open = self._opened(newer)  # the snapshot was pruned between the two lines
+                self._open = self._opened(*newer)  # the snapshot was pruned between the two lines
             # The old reader is left to the garbage collector: searches under way still use it.
         return True
 
@@ -124,7 +131,7 @@ class Searcher:
         """
         allowed = All((access_condition(principal), filter_condition(filters or {}, self.config)))
         number, opened, owned = self._at(version)
-        condition = All((visible_at(number), allowed))
+        condition = All((opened.shown(number), allowed))
         try:
             hits = opened.reader.search(self._request(opened.encoder, query, k, condition))
         finally:
@@ -140,10 +147,10 @@ class Searcher:
         """Open the snapshot and load the model. Raises as `search` does."""
         self._current().encoder.embedder().embed_query("ready")
 
-    def scroll_reader(self, version: int | None) -> tuple[int, CollectionReader]:
-        """The version's number and a reader for listing its points; close the searcher, not the reader."""
+    def scroll_reader(self, version: int | None) -> tuple[int, CollectionReader, Condition]:
+        """A version's number, a reader, and the condition of its points; close the searcher, not the reader."""
         number, opened, _ = self._at(version)
-        return number, opened.reader
+        return number, opened.reader, opened.shown(number)
 
     def close(self) -> None:
         """Close the open snapshot."""
@@ -152,7 +159,10 @@ class Searcher:
             self._open = None
 
     def _is_current(self, wanted: Pointer | None) -> bool:
-        return self.pointer == wanted
+        own = self.pointer
+        return own == wanted or (
+            own is not None and wanted is not None and own.generation == wanted.generation
+        )
 
     def _current(self) -> _Open:
         if self._open is None:
@@ -176,37 +186,38 @@ class Searcher:
             return live.version, current, False
         published = {
             row["number"]: row["collection"]
-            for row in versions.versions_of(self._catalog, self.config.index)
-            if row["published_at"] is not None
+            for row in versions.readable(versions.versions_of(self._catalog, self.config.index))
         }
         if version not in published:
             valid = ", ".join(str(number) for number in published)
             raise NotFound(
                 f"index {self.config.index!r} has no published version {version}; there are {valid}"
             )
+        self.refresh()  # a snapshot made before the version was published does not hold it
+        current = self._current()
+        live = current.pointer
         collection = published[version]
         if collection == live.collection:
             return version, current, False
+        seen = versions.view(self._catalog, self.config.index)
         with reading(self._catalog.engine) as tx:
-            row = versions.collection_row(tx, collection)
-        if row is None or not row["snapshots"]:
+            row = collection_rows.collection_row(tx, collection)
+        if seen is None or row is None or not row["snapshots"]:
             raise NotFound(f"version {version} of index {self.config.index!r} is no longer stored")
-        return (
-            version,
-            self._opened(replace(live, collection=collection, snapshot=row["snapshots"][-1])),
-            True,
-        )
+        pointer = replace(live, collection=collection, snapshot=row["snapshots"][-1])
+        return version, self._opened(pointer, seen[1]), True
 
-    def _opened(self, pointer: Pointer) -> _Open:
+    def _opened(self, pointer: Pointer, hidden: tuple[str, ...]) -> _Open:
         with reading(self._catalog.engine) as tx:
-            row = versions.collection_row(tx, pointer.collection)
+            row = collection_rows.collection_row(tx, pointer.collection)
         if row is None:
             raise EngineError(
                 f"the catalog knows no collection {pointer.collection!r}, which index {pointer.index!r} points "
                 "to; run `rag-pipelines sync` to build it"
             )
         encoder = self._encoder(row)
-        return _Open(pointer, self._engine.reader(pointer.collection, pointer.snapshot), encoder)
+        reader = self._engine.reader(pointer.collection, pointer.snapshot)
+        return _Open(pointer, hidden, reader, encoder)
 
     def _request(self, encoder: QueryEncoder, query: str, k: int, condition: Condition) -> SearchRequest:
         retrieval = self.config.retrieval

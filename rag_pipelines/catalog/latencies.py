@@ -1,0 +1,115 @@
+"""How long changes took to arrive: edit to searchable, delete to invisible, revoke to invisible.
+
+An event is written when a listing finds a change, and completed when readers see it. `earliest_at` is the
+first moment at which the change can have happened: the time that the source states for it, else the
+start of the listing before. So a figure is never better than what a reader lived through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from rag_pipelines.catalog.control_tables import latencies
+from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, upsert
+from rag_pipelines.catalog.tables import quarantine
+
+EDIT, DELETE, REVOKE = "edit", "delete", "revoke"
+FIGURES = {"edit_to_searchable": EDIT, "delete_to_invisible": DELETE, "revoke_to_invisible": REVOKE}
+WINDOW = 10_000
+"""Figures are of the newest so many events."""
+
+
+def expect(tx: Transaction, rows: Sequence[Row]) -> None:
+    """Changes that a listing found; rows carry every column but `effective_at`."""
+    upsert(tx, latencies, rows, update=())
+
+
+def arrived(tx: Transaction, index: str, source: str, tick: int) -> None:
+    """Edits and deletions up to the tick are live now; what is quarantined is not."""
+    refused = sa.select(quarantine.c.doc_id).where(quarantine.c.doc_id == latencies.c.doc_id).exists()
+    tx.execute(
+        sa.update(latencies)
+        .where(
+            latencies.c.index_name == index,
+            latencies.c.source == source,
+            latencies.c.effective_at.is_(None),
+            latencies.c.kind != REVOKE,
+            latencies.c.tick <= tick,
+            ~refused,
+        )
+        .values(effective_at=now())
+    )
+
+
+def arrived_for(tx: Transaction, index: str, doc_ids: Sequence[str], kind: str) -> None:
+    """What was expected of these documents is in force now."""
+    for batch in batches(doc_ids):
+        tx.execute(
+            sa.update(latencies)
+            .where(
+                latencies.c.index_name == index,
+                latencies.c.doc_id.in_(batch),
+                latencies.c.kind == kind,
+                latencies.c.effective_at.is_(None),
+            )
+            .values(effective_at=now())
+        )
+
+
+def latency_summary(catalog: Catalog, source: str) -> dict[str, dict[str, float]]:
+    """For each figure that was measured: p50 and p95 in seconds, and over how many events."""
+    found: dict[str, dict[str, float]] = {}
+    with reading(catalog.engine) as tx:
+        for name, kind in FIGURES.items():
+            rows = tx.execute(
+                sa.select(latencies.c.earliest_at, latencies.c.detected_at, latencies.c.effective_at)
+                .where(
+                    latencies.c.source == source,
+                    latencies.c.kind == kind,
+                    latencies.c.effective_at.is_not(None),
+                )
+                .order_by(latencies.c.effective_at.desc())
+                .limit(WINDOW)
+            ).all()
+            if rows:
+                whole = sorted(_seconds(earliest, effective) for earliest, _, effective in rows)
+                own = sorted(_seconds(detected, effective) for _, detected, effective in rows)
+                found[name] = {
+                    "p50": nearest_rank(whole, 0.50),
+                    "p95": nearest_rank(whole, 0.95),
+                    "pipeline_p50": nearest_rank(own, 0.50),
+                    "pipeline_p95": nearest_rank(own, 0.95),
+                    "count": len(rows),
+                }
+    return found
+
+
+def forget_before(tx: Transaction, moment: str) -> None:
+    """Drop completed events older than the moment."""
+    tx.execute(sa.delete(latencies).where(latencies.c.effective_at < moment))
+
+
+def event(index: str, row: Mapping[str, Any], kind: str, earliest_at: str, detected_at: str) -> Row:
+    """One expected change of a document row with `doc_id`, `source` and `touched`."""
+    return {
+        "index_name": index,
+        "doc_id": row["doc_id"],
+        "kind": kind,
+        "tick": row["touched"],
+        "source": row["source"],
+        "earliest_at": earliest_at,
+        "detected_at": detected_at,
+    }
+
+
+def nearest_rank(ordered: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the ordered values do not exceed."""
+    return round(ordered[max(0, -(-len(ordered) * int(share * 100) // 100) - 1)], 3)
+
+
+def _seconds(start: str, end: str) -> float:
+    return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)
