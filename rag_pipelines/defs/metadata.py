@@ -7,9 +7,16 @@ from typing import Any
 
 import dagster as dg
 
-from rag_pipelines.catalog import reports
-from rag_pipelines.catalog.store import Row
+from rag_pipelines.catalog import reports, versions
+from rag_pipelines.catalog.latencies import latency_summary
+from rag_pipelines.catalog.marks import shard_versions
+from rag_pipelines.catalog.observations import live_by_shard
+from rag_pipelines.catalog.store import Catalog, Row
+from rag_pipelines.core.ids import partition_key
 from rag_pipelines.pipeline.workspace import Workspace
+
+SHOWN = 200
+"""Rows of a table kept with one event; the whole list is what the command shows."""
 
 
 def count_metadata(counts: Mapping[str, int], seconds: float) -> dict[str, Any]:
@@ -38,12 +45,65 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> dg.MarkdownMetadataVal
 
 
 def source_metadata(workspace: Workspace, source: str) -> dict[str, Any]:
-    """The source as it stands: totals, exclusions and quarantine with their reasons."""
-    totals = reports.source_totals(workspace.catalog, source)
+    """The source as it stands: totals, exclusions with their reasons, shards, and how fast changes arrive."""
+    catalog = workspace.catalog
+    totals = reports.source_totals(catalog, source)
+    live = live_by_shard(catalog, source)
+    shards = [
+        {"partition": partition_key(source, shard), "documents": live.get(shard, 0), "data version": version}
+        for shard, version in sorted(shard_versions(catalog, source).items())
+    ]
     return {
         "dagster/row_count": totals["documents"],
         "total_bytes": totals["bytes"],
-        "exclusions": table(reports.excluded(workspace.catalog, source)[:20], ("uri", "reason")),
+        "exclusions": table(reports.excluded(catalog, source)[:20], ("uri", "reason")),
+        "shards": table(shards, ("partition", "documents", "data version")),
+    } | latency_metadata(catalog, [source])
+
+
+def latency_metadata(catalog: Catalog, sources: Sequence[str]) -> dict[str, Any]:
+    """How long changes took to arrive, in seconds: the slowest of the sources as numbers, each in a table."""
+    rows: list[Row] = []
+    slowest: dict[str, float] = {}
+    for source in sources:
+        for figure, values in latency_summary(catalog, source).items():
+            rows.append({"source": source, "figure": figure.replace("_", " "), **values})
+            for name in ("p50", "p95"):
+                shown = f"{figure}_{name}_seconds"
+                slowest[shown] = max(slowest.get(shown, 0.0), float(values[name]))
+    if not rows:
+        return {}
+    return {**slowest, "freshness_figures": table(rows, ("source", "figure", "p50", "p95", "count"))}
+
+
+def published_metadata(workspace: Workspace, index: str) -> dict[str, Any]:
+    """The live version, whether it is pinned, and how long changes of the index's sources took to arrive."""
+    live = versions.pointer(workspace.catalog, index)
+    config = workspace.configuration.index_named(index)
+    covered = [name for name in workspace.configuration.sources if config.covers(name)]
+    found: dict[str, Any] = {"live_version": live.version if live else 0}
+    if live is not None and live.pinned is not None:
+        found["pinned_version"] = live.pinned
+    return found | latency_metadata(workspace.catalog, covered)
+
+
+def approval_metadata(waiting: Sequence[Row]) -> dict[str, Any]:
+    """What waits for a person's decision, and the command that gives it."""
+    if not waiting:
+        return {"held": 0}
+    records = [
+        dg.TableRecord({"request": str(row["id"]), "uri": uri, "since": str(row["requested_at"])})
+        for row in waiting
+        for uri in row["documents"]
+    ]
+    return {
+        "held": sum(row["count"] for row in waiting),
+        "held_documents": dg.MetadataValue.table(records[:SHOWN]),
+        "to_approve": dg.MetadataValue.md(
+            "Look at the list. If the documents are really gone, run "
+            + " ".join(f"`rag-pipelines approve {row['id']}`" for row in waiting)
+            + " and sync again. If they are not, repair the source: its next complete listing withdraws the request."
+        ),
     }
 
 

@@ -52,7 +52,7 @@ def rag_resource(
 
 
 @contextlib.contextmanager
-def explained(context: dg.AssetExecutionContext) -> Iterator[None]:
+def explained(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Iterator[None]:
     """Errors of this package as Dagster understands them: transient ones are retried, others are not."""
     try:
         yield

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster._core.instance import InstanceRef
@@ -15,9 +16,8 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.ports import Progress
-from rag_pipelines.defs.assets import CONTINUE
 from rag_pipelines.defs.build import build_definitions
-from rag_pipelines.defs.jobs import SYNC_ALL, sync_job_name
+from rag_pipelines.defs.keys import CONTINUE, REDO, REINDEX, SYNC_ALL, sync_job_name
 from rag_pipelines.defs.partitions import range_tags
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -76,6 +76,23 @@ def run_sync(
         return [_run(instance, definitions, configuration, group) for group in groups]
 
 
+def run_reindex(
+    environment: Environment,
+    configuration: Configuration,
+    source: str,
+    uri_prefix: str = "",
+    force: bool = False,
+    waiting: Callable[[str], None] | None = None,
+) -> RunOutcome:
+    """One run of the job `reindex`, with the form filled in."""
+    home = prepare_dagster_home(environment, configuration.root)
+    definitions = build_definitions(environment, configuration, None, waiting)
+    form = {"source": source, "uri_prefix": uri_prefix, "force": force}
+    with _instance(home) as instance:
+        config = {"ops": {REDO: {"config": form}}}
+        return _execute(instance, definitions, REINDEX, (source,), {}, config)
+
+
 def _run(
     instance: dg.DagsterInstance,
     definitions: dg.Definitions,
@@ -86,8 +103,19 @@ def _run(
     tags = range_tags(configuration, sources)
     if len(sources) > 1:
         tags[CONTINUE] = "true"
-    result = definitions.resolve_job_def(name).execute_in_process(
-        instance=instance, tags=tags, run_config=QUIET, raise_on_error=False
+    return _execute(instance, definitions, name, sources, tags, {})
+
+
+def _execute(
+    instance: dg.DagsterInstance,
+    definitions: dg.Definitions,
+    job: str,
+    sources: tuple[str, ...],
+    tags: Mapping[str, str],
+    config: Mapping[str, Any],
+) -> RunOutcome:
+    result = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance, tags=dict(tags), run_config={**QUIET, **config}, raise_on_error=False
     )
     if not result.success and _was_interrupted(result):
         raise KeyboardInterrupt
