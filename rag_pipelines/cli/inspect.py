@@ -9,7 +9,9 @@ import typer
 
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import reports, versions
-from rag_pipelines.cli.output import failures, moment, print_json, print_table, say
+from rag_pipelines.catalog.approvals import pending_approvals
+from rag_pipelines.catalog.latencies import latency_summary
+from rag_pipelines.cli.output import failures, moment, print_json, print_table, say, tell
 from rag_pipelines.pipeline.workspace import Workspace, open_workspace
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -30,12 +32,13 @@ def status(as_json: Json = False) -> None:
     with failures(as_json), open_workspace() as workspace:
         indexes = [_index_status(workspace, name) for name in workspace.configuration.indexes]
         found = [_source_status(workspace, name) for name in workspace.configuration.sources]
+        waiting = pending_approvals(workspace.catalog)
         if as_json:
-            print_json({"indexes": indexes, "sources": found})
+            print_json({"indexes": indexes, "sources": found, "approvals": waiting})
             return
         print_table(
             "Indexes",
-            ("index", "live version", "published", "documents", "chunks", "waiting"),
+            ("index", "live version", "published", "documents", "chunks", "waiting", "pinned"),
             [
                 (
                     i["index"],
@@ -44,12 +47,20 @@ def status(as_json: Json = False) -> None:
                     i["documents"],
                     i["chunks"],
                     i["candidate"],
+                    i["pinned"],
                 )
                 for i in indexes
             ],
             "no index is configured; add a file to configs/indexes/",
         )
         _print_sources(found)
+        _print_latencies(found)
+        for request in waiting:
+            tell(
+                f"request {request['id']} waits for approval: {request['count']} deletions of {request['source']} "
+                "(`rag-pipelines approvals` lists them)",
+                "yellow",
+            )
 
 
 def sources(as_json: Json = False) -> None:
@@ -73,6 +84,7 @@ def list_versions(index: Index = None, as_json: Json = False) -> None:
                 "number": row["number"],
                 "status": row["status"],
                 "live": live is not None and live.version == row["number"],
+                "pinned": live is not None and live.pinned == row["number"],
                 "parent": row["parent"],
                 "collection": row["collection"],
                 "fingerprint": row["fingerprint"],
@@ -90,7 +102,7 @@ def list_versions(index: Index = None, as_json: Json = False) -> None:
             ("version", "status", "documents", "chunks", "created", "published"),
             [
                 (
-                    f"{row['number']} (live)" if row["live"] else row["number"],
+                    f"{row['number']}{_marks(row)}",
                     row["status"],
                     row["documents"],
                     row["chunks"],
@@ -152,6 +164,11 @@ def config(
             say(f"wrote {path}")
 
 
+def _marks(row: dict[str, Any]) -> str:
+    marks = [name for name in ("live", "pinned") if row[name]]
+    return f" ({', '.join(marks)})" if marks else ""
+
+
 def _index_status(workspace: Workspace, name: str) -> dict[str, Any]:
     live = versions.pointer(workspace.catalog, name)
     rows = versions.versions_of(workspace.catalog, name)
@@ -164,6 +181,7 @@ def _index_status(workspace: Workspace, name: str) -> dict[str, Any]:
         "documents": row["stats"].get("documents") if row else None,
         "chunks": row["stats"].get("chunks") if row else None,
         "candidate": waiting["number"] if waiting else None,
+        "pinned": live.pinned if live else None,
     }
 
 
@@ -181,6 +199,7 @@ def _source_status(workspace: Workspace, name: str) -> dict[str, Any]:
         "listed_at": row["listed_at"] if row else None,
         "synced_at": row["synced_at"] if row else None,
         "error": row["error"] if row else None,
+        "latency": latency_summary(workspace.catalog, name),
         **totals,
     }
 
@@ -204,3 +223,18 @@ def _print_sources(found: list[dict[str, Any]]) -> None:
         ],
         "no source is configured; add a file to configs/sources/",
     )
+
+
+def _print_latencies(found: list[dict[str, Any]]) -> None:
+    rows = [
+        (source["source"], figure.replace("_", " "), values["p50"], values["p95"], values["count"])
+        for source in found
+        for figure, values in source["latency"].items()
+    ]
+    if rows:
+        print_table(
+            "How long changes took, at most, in seconds",
+            ("source", "figure", "p50", "p95", "changes"),
+            rows,
+            "",
+        )

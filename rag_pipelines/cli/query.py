@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rag_pipelines.blobs import open_blobs
 from rag_pipelines.catalog import documents as document_rows
+from rag_pipelines.catalog import points as point_rows
 from rag_pipelines.catalog import versions
 from rag_pipelines.cli.inspect import Index, Json
 from rag_pipelines.cli.output import failures, out, print_json, say
@@ -23,7 +24,6 @@ from rag_pipelines.core.errors import NotFound
 from rag_pipelines.core.filters import All
 from rag_pipelines.core.types import OPERATOR, Passage
 from rag_pipelines.governance.access import access_condition, read_principal
-from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.filters import Value
 from rag_pipelines.retrieval.opening import Searchers
 
@@ -79,7 +79,7 @@ def text(
         name = searchers.configuration.index_named(index).index
         live = versions.pointer(catalog, name)
         number = version if version is not None else (live.version if live else None)
-        parsed = versions.parsed_at(catalog, doc_id, name, number) if number is not None else None
+        parsed = point_rows.parsed_at(catalog, doc_id, name, number) if number is not None else None
         if parsed is None and version is None:
             row = document_rows.document_row(catalog, doc_id)
             parsed = row["parsed_hash"] if row and row["live"] else None
@@ -99,8 +99,8 @@ def points(
     """Print the visible points of a version."""
     del jsonl
     with failures(False), _searchers() as searchers:
-        number, reader = searchers.get(index).scroll_reader(version)
-        condition = All((visible_at(number), access_condition(OPERATOR)))
+        _, reader, shown = searchers.get(index).scroll_reader(version)
+        condition = All((shown, access_condition(OPERATOR)))
         lines = []
         for point in reader.scroll(condition, with_vectors=vectors):
             row = {field: point.payload[field] for field in POINT_FIELDS}

@@ -1,4 +1,4 @@
-"""Commands that change something or run something: sync, publish, up, serve, doctor, bench."""
+"""Commands that run something: sync, up, serve, doctor, bench."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from rag_pipelines.catalog.store import open_catalog
 from rag_pipelines.cli.inspect import Index, Json
 from rag_pipelines.cli.output import (
     FAILED,
+    HELD,
     failures,
     print_findings,
     print_json,
     print_table,
-    say,
 )
 from rag_pipelines.cli.ports import port_is_free
-from rag_pipelines.cli.syncing import announce_waiting, print_report, run
+from rag_pipelines.cli.syncing import print_report, run
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.errors import ConfigError
-from rag_pipelines.pipeline.workspace import open_workspace
 
 BENCH = (
     "backend",
@@ -45,7 +44,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(help="Sync, then start the Dagster UI and the query service; Ctrl-C stops everything.")(up)
     app.command(help="Bring the index up to date with its sources; recomputes only what changed.")(sync)
-    app.command(help="Make the staged version the live one.")(publish)
     app.command(help="Start the query service alone.")(serve)
     app.command(help="Check this machine, the configuration and every source, and say what to do.")(doctor)
     bench = typer.Typer(help="Measure, on your own documents.", no_args_is_help=True)
@@ -70,24 +68,8 @@ def sync(
         print_report(report)
     if report["errors"]:
         raise typer.Exit(FAILED)
-
-
-def publish(index: Index = None, as_json: Json = False) -> None:
-    """Publish what is staged."""
-    from rag_pipelines.pipeline.publish import publish as publish_version
-
-    with failures(as_json), open_workspace() as workspace:
-        name = workspace.configuration.index_named(index).index
-        with workspace.catalog.exclusive("sync", announce_waiting):
-            done = publish_version(workspace, name)
-        if as_json:
-            print_json({"index": name, "version": done.version, "published": done.moved})
-        elif done.moved:
-            say(f"version {done.version} of {name} is live")
-        elif done.version is None:
-            say(f"nothing is staged for {name} and nothing is live; run `rag-pipelines sync`")
-        else:
-            say(f"nothing is staged; version {done.version} of {name} stays live")
+    if report["held"]:
+        raise typer.Exit(HELD)
 
 
 def serve(

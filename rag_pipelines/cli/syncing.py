@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from rag_pipelines.catalog import versions
+from rag_pipelines.catalog.approvals import pending_approvals
 from rag_pipelines.cli.output import (
     TerminalProgress,
     print_table,
@@ -20,6 +22,7 @@ REPORTED = (
     "changed",
     "moved",
     "deleted",
+    "held",
     "unchanged",
     "quarantined",
     "excluded",
@@ -69,10 +72,17 @@ def _report(workspace: Workspace, index: str, outcomes: Any, seconds: float) -> 
                 errors[source] = row["error"]
             elif outcome.error is not None:
                 errors[source] = outcome.error
-    return report | {"errors": errors}
+    held = {
+        row["source"]: row["count"]
+        for row in pending_approvals(workspace.catalog)
+        if row["source"] in report["sources"]
+    }
+    live = versions.pointer(workspace.catalog, index)
+    return report | {"held": held, "pinned": live.pinned if live else None, "errors": errors}
 
 
 def print_report(report: dict[str, Any]) -> None:
+    """The counts of each source, what is live, and what needs a person."""
     print_table(
         "",
         ("source", *REPORTED),
@@ -82,11 +92,26 @@ def print_report(report: dict[str, Any]) -> None:
     if report["version"] is None:
         say(f"{report['index']}: nothing to index yet")
     else:
-        state = "is live" if report["published"] else "is staged; `rag-pipelines publish` makes it live"
+        state = _state(report)
         say(f"{report['index']}: version {report['version']} {state} ({report['seconds']:.1f} s)")
+    for source, count in report["held"].items():
+        tell(
+            f"held: {source}: {count} documents are missing from the listing, more than its limit lets go at once; "
+            f"they stay until `rag-pipelines approve {source}` (the list: `rag-pipelines approvals`)",
+            "yellow",
+        )
     for source, message in report["errors"].items():
         tell(f"error: {source}: {message}", "red")
 
 
+def _state(report: dict[str, Any]) -> str:
+    if report["published"]:
+        return "is live"
+    if report["pinned"] is not None:
+        return f"waits: the index is pinned at {report['pinned']} until `rag-pipelines unpin`"
+    return "is staged; `rag-pipelines publish` makes it live"
+
+
 def announce_waiting(holder: str) -> None:
+    """Say whom we wait for."""
     tell(f"another sync is running ({holder}); waiting for it to finish")

@@ -25,6 +25,7 @@ from rag_pipelines.service.schemas import (
     SearchAnswer,
     SearchBody,
 )
+from rag_pipelines.service.upkeep import add_upkeep
 
 logger = logging.getLogger(__name__)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -119,6 +120,8 @@ def create_app(environment: Environment, configuration: Configuration, port: int
                 )
             )
         return IndexList(indexes=found)
+
+    add_upkeep(app, configuration, principal)
 
     @app.get("/healthz", summary="Is the process alive")
     def healthz() -> dict[str, str]:

@@ -1,0 +1,144 @@
+"""What knowledge owners ask of the service: versions, how fresh each source is, and to do one again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, HTTPException, Path, Request
+
+from rag_pipelines.catalog import documents as document_rows
+from rag_pipelines.catalog import requests as request_rows
+from rag_pipelines.catalog import versions
+from rag_pipelines.catalog.latencies import latency_summary
+from rag_pipelines.catalog.store import Catalog, Row
+from rag_pipelines.config.load import Configuration, suggest
+from rag_pipelines.config.models import SourceConfig
+from rag_pipelines.core.types import Principal
+from rag_pipelines.service.problems import described
+from rag_pipelines.service.upkeep_schemas import (
+    Latency,
+    ReindexBody,
+    ReindexRequest,
+    SourceBody,
+    SourceList,
+    VersionBody,
+    VersionList,
+)
+
+SourceName = Annotated[str, Path(description="Name of the source", examples=["handbook"])]
+IndexName = Annotated[str, Path(description="Name of the index", examples=["knowledge"])]
+
+
+def add_upkeep(app: FastAPI, configuration: Configuration, principal: Principal) -> None:
+    """Add the routes. Sources of another tenant, or above the principal's clearance, do not exist for them."""
+
+    def source_of(name: str) -> SourceConfig:
+        config = configuration.sources.get(name)
+        if config is None or not _may_know(principal, config):
+            known = [other for other, found in configuration.sources.items() if _may_know(principal, found)]
+            raise HTTPException(404, f"there is no source {name!r}{suggest(name, known)}")
+        return config
+
+    @app.get(
+        "/v1/indexes/{index}/versions",
+        summary="Versions of an index",
+        responses={404: described("No such index")},
+    )
+    def list_versions(index: IndexName, request: Request) -> VersionList:
+        """Every version that was staged or published, newest first, and which one is live."""
+        if index not in configuration.indexes:
+            raise HTTPException(
+                404, f"there is no index {index!r}{suggest(index, list(configuration.indexes))}"
+            )
+        catalog: Catalog = request.app.state.searchers.catalog
+        live = versions.pointer(catalog, index)
+        rows = versions.versions_of(catalog, index)
+        return VersionList(
+            index=index,
+            version=live.version if live else None,
+            pinned=live.pinned if live else None,
+            versions=[_version(row, live) for row in rows],
+        )
+
+    @app.get("/v1/sources", summary="Sources and how fresh they are")
+    def list_sources(request: Request) -> SourceList:
+        """When each source was last listed and synced, its promise, and how long changes took to arrive."""
+        catalog: Catalog = request.app.state.searchers.catalog
+        found = [
+            _source(catalog, config)
+            for config in configuration.sources.values()
+            if _may_know(principal, config)
+        ]
+        return SourceList(sources=found)
+
+    @app.post(
+        "/v1/sources/{source}/reindex",
+        status_code=202,
+        summary="Do a source, or part of it, again",
+        responses={404: described("No such source")},
+    )
+    def request_reindex(
+        source: SourceName, request: Request, body: ReindexBody | None = None
+    ) -> ReindexRequest:
+        """Ask for it; a Dagster sensor starts the run. Asking twice while one waits is one request."""
+        config = source_of(source)
+        body = body or ReindexBody()
+        catalog: Catalog = request.app.state.searchers.catalog
+        row = request_rows.request_reindex(
+            catalog, config.source, body.uri_prefix, body.force, principal.subject
+        )
+        return _reindex(row)
+
+    @app.get(
+        "/v1/sources/{source}/reindex/{number}",
+        summary="What became of a request",
+        responses={404: described("No such source or request")},
+    )
+    def show_reindex(source: SourceName, number: int, request: Request) -> ReindexRequest:
+        """Pending until the sensor has picked it up, then started, then done or failed with the reason."""
+        config = source_of(source)
+        catalog: Catalog = request.app.state.searchers.catalog
+        row = request_rows.reindex_request(catalog, number) if 0 < number < 2**31 else None
+        if row is None or row["source"] != config.source:
+            raise HTTPException(404, f"source {source!r} has no reindex request {number}")
+        return _reindex(row)
+
+
+def _may_know(principal: Principal, config: SourceConfig) -> bool:
+    return config.tenant == principal.tenant and config.classification.rank <= principal.clearance.rank
+
+
+def _version(row: Row, live: versions.Pointer | None) -> VersionBody:
+    return VersionBody(
+        number=row["number"],
+        status=row["status"],
+        live=live is not None and live.version == row["number"],
+        created_at=row["created_at"],
+        published_at=row["published_at"],
+        parent=row["parent"],
+        documents=row["stats"].get("documents"),
+        chunks=row["stats"].get("chunks"),
+    )
+
+
+def _source(catalog: Catalog, config: SourceConfig) -> SourceBody:
+    row = document_rows.source_row(catalog, config.source)
+    promise = config.freshness
+    return SourceBody(
+        source=config.source,
+        description=config.description,
+        owner=config.owner,
+        listed_at=row["listed_at"] if row else None,
+        synced_at=row["synced_at"] if row else None,
+        problem=bool(row and row["error"]),
+        warn_after_seconds=promise.warn_after.total_seconds() if promise and promise.warn_after else None,
+        fail_after_seconds=promise.fail_after.total_seconds() if promise else None,
+        latency={
+            name: Latency.model_validate(figures)
+            for name, figures in latency_summary(catalog, config.source).items()
+        },
+    )
+
+
+def _reindex(row: Row) -> ReindexRequest:
+    return ReindexRequest.model_validate({name: row[name] for name in ReindexRequest.model_fields})
