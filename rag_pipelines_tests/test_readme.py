@@ -124,7 +124,7 @@ def test_the_checker_knows_a_wrong_command() -> None:
     assert usage_error(["rag-pipelines", "sync", "wiki", "--json"]) is None
     assert usage_error(["rag-pipelines", "bench", "ingest", "PATH", "--backend", "openvino:bf16"]) is None
     assert usage_error(["rag-pipelines", "sync", "--everything"]) is not None
-    assert usage_error(["rag-pipelines", "rollback"]) is not None
+    assert usage_error(["rag-pipelines", "roll-back"]) is not None
     assert usage_error(["rag-pipelines", "search"]) is not None
     assert usage_error(["rag-pipelines", "search", "x", "-k", "many"]) is not None
 

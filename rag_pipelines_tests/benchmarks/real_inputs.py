@@ -112,7 +112,7 @@ def verify_citations(workspace: Workspace) -> tuple[int, int]:
     verified = total = 0
     with Searchers(workspace.environment, workspace.configuration) as searchers:
         searcher = searchers.get("real")
-        _, reader = searcher.scroll_reader(None)
+        _, reader, _ = searcher.scroll_reader(None)
         texts = [str(point.payload["text"]) for point in reader.scroll()]
         for _ in range(SEARCHES):
             words = chooser.choice(texts).split()

@@ -13,6 +13,7 @@ from rag_pipelines.core.types import Chunk
 
 SOURCE = "handbook"
 INDEX = "knowledge"
+FIRST, SECOND = "knowledge_aaaa", "knowledge_bbbb"
 LIMITS = "limits1"
 PARSERS = {".md": "markdown1", ".pdf": "pdf1"}
 SINCE = "2026-01-01T00:00:00.000+00:00"
@@ -117,3 +118,31 @@ def due(
 ) -> list[str]:
     """Uris of the documents that must be parsed."""
     return sorted(row["uri"] for row in documents.parse_due(catalog, SOURCE, shards, parsers, limits))
+
+
+def collection(name: str = FIRST, index: str = INDEX, space: str = "space1") -> dict[str, Any]:
+    """A collection of an index before its first snapshot."""
+    return {
+        "collection": name,
+        "index_name": index,
+        "space_fp": space,
+        "average_length": 12.5,
+        "vectors": {"dimension": 4},
+        "snapshots": [],
+        "created_at": SINCE,
+    }
+
+
+def point(name: str, added: int, doc_id: str = "doc", **values: Any) -> dict[str, Any]:
+    """A point of the first collection as staging intends it."""
+    return {
+        "collection": FIRST,
+        "point_id": name,
+        "chunk_id": f"chunk-{name}",
+        "doc_id": doc_id,
+        "source": SOURCE,
+        "added": added,
+        "payload_hash": "payload",
+        "parsed_hash": f"text of {name}",
+        **values,
+    }

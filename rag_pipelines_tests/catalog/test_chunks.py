@@ -47,6 +47,22 @@ def test_only_parsed_documents_are_due_and_each_index_has_its_own(catalog: Catal
     assert due(catalog, index="second") == ["a.md", "b.csv"]
 
 
+def test_only_the_documents_that_were_named_are_looked_at(catalog: Catalog) -> None:
+    rows = [listed(name) for name in ("a.md", "b.md", "c.md")]
+    save(catalog, *rows, parse=True)
+    only = [rows[1]["doc_id"], "unknown"]
+    found = chunks.chunk_due(catalog, INDEX, SOURCE, [0], RULES, only)
+    assert [row["uri"] for row in found] == ["b.md"]
+    assert chunks.chunk_due(catalog, INDEX, SOURCE, [0], RULES, []) == []
+    assert chunks.media_types(catalog, SOURCE, only) == ["text/markdown"]
+    assert chunks.media_types(catalog, SOURCE, ["unknown"]) == []
+    for row in rows:
+        cut(catalog, row, "shared", row["uri"])
+    due_texts = chunks.embedding_due(catalog, INDEX, SOURCE, [0], "model1", only)
+    assert sorted(due_texts) == sorted([(content_hash("shared"), 3), (content_hash("b.md"), 3)])
+    assert chunks.embedding_due(catalog, INDEX, SOURCE, [0], "model1", []) == []
+
+
 def test_a_new_text_or_rule_makes_a_document_due_and_an_equal_text_does_not(catalog: Catalog) -> None:
     one, table = listed("a.md"), listed("b.csv")
     save(catalog, one, table)
@@ -90,7 +106,7 @@ def test_a_gone_document_is_due_until_its_chunks_are_gone(catalog: Catalog) -> N
     cut(catalog, row, "one")
     cut(catalog, empty)
     with catalog.begin() as tx:
-        documents.mark_gone(tx, [row["doc_id"], empty["doc_id"]])
+        documents.mark_gone(tx, [row["doc_id"], empty["doc_id"]], 1)
     assert due(catalog) == ["a.md"]
     assert cut(catalog, row) == (0, 1)
     assert due(catalog) == []
@@ -101,7 +117,7 @@ def test_a_document_that_comes_back_before_it_was_staged_gets_its_chunks_again(c
     save(catalog, row, parse=True)
     cut(catalog, row, "one")
     with catalog.begin() as tx:
-        documents.mark_gone(tx, [row["doc_id"]])
+        documents.mark_gone(tx, [row["doc_id"]], 1)
     cut(catalog, row)
     save(catalog, row)
     assert due(catalog) == ["a.md"]
@@ -192,3 +208,24 @@ def test_thousands_of_chunks(catalog: Catalog) -> None:
         assert len(chunks.load_embeddings(tx, "model1", hashes)) == 2_990
         assert len(chunks.embed_texts(tx, INDEX, hashes)) == 3_000
     assert len(chunks.embedding_due(catalog, INDEX, SOURCE, [0], "model1")) == 10
+
+
+def test_a_document_that_came_back_with_other_bytes_has_no_text_and_loses_its_chunks(
+    catalog: Catalog,
+) -> None:
+    same, other = listed("a.md"), listed("b.md")
+    save(catalog, same, other, parse=True)
+    for row in (same, other):
+        cut(catalog, row, "one")
+    ids = [row["doc_id"] for row in (same, other)]
+    with catalog.begin() as tx:
+        documents.mark_gone(tx, ids, 1)
+    save(catalog, same, listed("b.md", "v2"))
+    with catalog.begin() as tx:
+        documents.forget_past(tx, ids)
+    rows = [documents.document_row(catalog, doc_id) for doc_id in ids]
+    assert [row and row["parsed_hash"] for row in rows] == [content_hash("v1"), None]
+    assert [row and row["raw_version"] for row in rows] == ["v1", None]
+    assert due(catalog) == ["b.md"]
+    assert cut(catalog, other) == (0, 1)
+    assert due(catalog) == []

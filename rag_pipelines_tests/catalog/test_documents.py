@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import sqlalchemy as sa
 
 from rag_pipelines.catalog import documents, reports
@@ -13,7 +12,6 @@ from rag_pipelines.core.ids import document_id
 from rag_pipelines.core.types import Access, Classification
 from rag_pipelines_tests.catalog.rows import (
     LIMITS,
-    PARSERS,
     SINCE,
     SOURCE,
     due,
@@ -32,7 +30,7 @@ def live(catalog: Catalog, source: str = SOURCE) -> dict[str, str]:
 
 def gone(catalog: Catalog, *uris: str) -> None:
     with catalog.begin() as tx:
-        documents.mark_gone(tx, [document_id(SOURCE, uri) for uri in uris])
+        documents.mark_gone(tx, [document_id(SOURCE, uri) for uri in uris], 1)
 
 
 def reasons(catalog: Catalog) -> dict[str, str]:
@@ -67,15 +65,12 @@ def test_known_documents_are_what_the_next_listing_is_compared_with(catalog: Cat
     ids = {uri: document_id(SOURCE, uri) for uri in ("a.md", "b.md", "never.md")}
     with catalog.begin() as tx:
         known = documents.known_documents(tx, list(ids.values()))
+        rights = documents.known_rights(tx, list(ids.values()))
     assert sorted(known) == sorted([ids["a.md"], ids["b.md"]])
-    assert known[ids["a.md"]] == KnownDocument(
-        ids["a.md"],
-        True,
-        "v1",
-        "h1",
-        Access("acme", Classification.RESTRICTED, ("user:ana", "group:staff")),
-    )
+    assert known[ids["a.md"]] == KnownDocument(live=True, version="v1", row_hash="h1")
     assert not known[ids["b.md"]].live
+    assert sorted(rights) == sorted(known)
+    assert rights[ids["a.md"]] == Access("acme", Classification.RESTRICTED, ("user:ana", "group:staff"))
 
 
 def test_a_listing_leaves_what_later_stages_recorded(catalog: Catalog) -> None:
@@ -99,6 +94,18 @@ def test_gone_documents_leave_the_listing_and_the_quarantine_and_come_back(catal
     save(catalog, listed("a.md"))
     assert live(catalog) == {"a.md": "v1", "b.md": "v1"}
     assert due(catalog) == ["a.md"]
+
+
+def test_live_documents_are_counted_and_picked_out(catalog: Catalog) -> None:
+    rows = [listed("a.md"), listed("b.md"), listed("c.md", source="other"), listed("d.md")]
+    ids = [row["doc_id"] for row in rows]
+    save(catalog, *rows)
+    gone(catalog, "d.md")
+    with catalog.begin() as tx:
+        assert [documents.count_live(tx, name) for name in (SOURCE, "other", "unknown")] == [2, 1, 0]
+        found = documents.live_among(tx, [*ids[1:], "unknown"])
+        assert documents.live_among(tx, []) == {}
+    assert found == {SOURCE: [ids[1]], "other": [ids[2]]}
 
 
 def test_exclusions_are_those_of_the_last_listing(catalog: Catalog) -> None:
@@ -128,58 +135,9 @@ def test_kinds_are_those_of_live_documents(catalog: Catalog) -> None:
     save(catalog, listed("a.md"), listed("b.md"), listed("c.pdf"), listed("d"), listed("e.txt"))
     save(catalog, listed("f.rst", source="other"))
     gone(catalog, "e.txt")
-    with catalog.begin() as tx:
-        assert sorted(documents.parse_kinds(tx, SOURCE)) == ["", ".md", ".pdf"]
-
-
-def test_what_was_never_parsed_is_due_with_the_parser_that_is_wanted(catalog: Catalog) -> None:
-    save(catalog, listed("a.md"), listed("b.pdf"), listed("c.md", source="other"))
-    rows = documents.parse_due(catalog, SOURCE, [0], PARSERS, LIMITS)
-    assert {row["uri"]: row["wanted_fp"] for row in rows} == {"a.md": "markdown1", "b.pdf": "pdf1"}
-
-
-def test_only_the_shards_that_were_named_are_looked_at(catalog: Catalog) -> None:
-    save(catalog, listed("a.md", shard=0), listed("b.md", shard=1), listed("c.md", shard=3))
-    assert due(catalog, [1, 3]) == ["b.md", "c.md"]
-    assert due(catalog, [2]) == []
-
-
-def test_what_is_parsed_is_due_again_after_a_change_of_version_or_parser(catalog: Catalog) -> None:
-    rows = [listed("a.md"), listed("b.pdf"), listed("c")]
-    save(catalog, *rows)
-    parsers = {**PARSERS, "": "text1"}
-    with catalog.begin() as tx:
-        documents.save_parsed(tx, [parsed(row, parsers[row["kind"]]) for row in rows])
-    assert due(catalog, parsers=parsers) == []
-    assert due(catalog, parsers=parsers, limits="limits2") == []
-    assert due(catalog, parsers={**parsers, ".pdf": "pdf2"}) == ["b.pdf"]
-    assert due(catalog, parsers={**parsers, "": "text2"}) == ["c"]
-    save(catalog, listed("a.md", "v2"))
-    assert due(catalog, parsers=parsers) == ["a.md"]
-
-
-def test_what_is_quarantined_waits_for_another_input(catalog: Catalog) -> None:
-    row = listed("a.md")
-    save(catalog, row)
-    quarantine(catalog, refused(row, "parse", f"v1 markdown1 {LIMITS}"))
-    assert due(catalog) == []
-    assert due(catalog, limits="limits2") == ["a.md"]
-    assert due(catalog, parsers={**PARSERS, ".md": "markdown2"}) == ["a.md"]
-    save(catalog, listed("a.md", "v2"))
-    assert due(catalog) == ["a.md"]
-    assert reasons(catalog) == {"a.md": "is encrypted"}
-
-
-def test_a_fetch_that_may_succeed_later_stays_due(catalog: Catalog) -> None:
-    one, other = listed("a.md"), listed("b.md")
-    save(catalog, one, other)
-    quarantine(
-        catalog,
-        refused(one, "fetch", "", reason="timed out"),
-        refused(other, "fetch", f"v1 markdown1 {LIMITS}", reason="does not exist"),
-    )
-    assert due(catalog) == ["a.md"]
-    assert reasons(catalog) == {"a.md": "timed out", "b.md": "does not exist"}
+    assert documents.parse_kinds(catalog, SOURCE) == ["", ".md", ".pdf"]
+    some = [document_id(SOURCE, uri) for uri in ("a.md", "e.txt")]
+    assert documents.parse_kinds(catalog, SOURCE, some) == [".md"]
 
 
 def test_parsing_lifts_the_quarantine_of_fetch_and_parse_only(catalog: Catalog) -> None:
@@ -202,30 +160,6 @@ def test_lifting_is_for_one_index(catalog: Catalog) -> None:
     with catalog.begin() as tx:
         documents.lift_quarantine(tx, [row["doc_id"]], ["chunk"], "one")
     assert [r["index_name"] for r in reports.quarantined(catalog)] == ["two"]
-
-
-def test_a_document_that_goes_back_to_its_good_version_leaves_the_quarantine(catalog: Catalog) -> None:
-    good = listed("a.md", "v1")
-    save(catalog, good, listed("b.md"), parse=True)
-    bad = listed("a.md", "v2")
-    save(catalog, bad)
-    quarantine(catalog, refused(bad, "parse", f"v2 markdown1 {LIMITS}"))
-    assert due(catalog) == []
-    assert reasons(catalog) == {"a.md": "is encrypted"}
-    save(catalog, good)
-    assert due(catalog) == []
-    assert reasons(catalog) == {}
-
-
-def test_a_document_whose_new_parser_refused_it_leaves_with_the_old_one(catalog: Catalog) -> None:
-    row = listed("a.md")
-    save(catalog, row, parse=True)
-    newer = {**PARSERS, ".md": "markdown2"}
-    quarantine(catalog, refused(row, "parse", f"v1 markdown2 {LIMITS}"))
-    assert due(catalog, parsers=newer) == []
-    assert reasons(catalog) == {"a.md": "is encrypted"}
-    assert due(catalog) == []
-    assert reasons(catalog) == {}
 
 
 def test_a_second_refusal_keeps_the_first_date(catalog: Catalog) -> None:
@@ -271,7 +205,7 @@ def test_ten_thousand_documents(catalog: Catalog) -> None:
         )
     assert len(due(catalog)) == 10
     with catalog.begin() as tx:
-        documents.mark_gone(tx, ids[:9_000])
+        documents.mark_gone(tx, ids[:9_000], 1)
         documents.replace_exclusions(tx, SOURCE, {f"{number}.tmp": "no" for number in range(10_000)})
     assert reports.source_totals(catalog, SOURCE) == {
         "documents": 1_000,
@@ -281,20 +215,3 @@ def test_ten_thousand_documents(catalog: Catalog) -> None:
         "excluded": 10_000,
         "media_types": {},
     }
-
-
-def test_a_suffix_of_its_own_for_every_document(catalog: Catalog) -> None:
-    """As papers named 2101.01234 have."""
-    rows = [listed(f"2101.{number:05d}", kind=f".{number:05d}") for number in range(10_000)]
-    save(catalog, *rows, listed("a.pdf"))
-    parsers = {row["kind"]: "text1" for row in rows} | {".pdf": "pdf1"}
-    found = documents.parse_due(catalog, SOURCE, [0], parsers, LIMITS)
-    assert len(found) == 10_001
-    assert {row["wanted_fp"] for row in found if row["uri"] != "a.pdf"} == {"text1"}
-    assert [row["wanted_fp"] for row in found if row["uri"] == "a.pdf"] == ["pdf1"]
-
-
-@pytest.mark.parametrize("kinds", [{}, {".md": "markdown1"}])
-def test_a_kind_that_appeared_since_is_due(catalog: Catalog, kinds: dict[str, str]) -> None:
-    save(catalog, listed("a.md"), listed("b.new"))
-    assert due(catalog, parsers=kinds) == ["a.md", "b.new"]

@@ -59,7 +59,7 @@ def test_the_totals_of_a_source(catalog: Catalog) -> None:
             ],
         )
         documents.replace_exclusions(tx, SOURCE, {"a.tmp": "no", "b.tmp": "no"})
-        documents.mark_gone(tx, [gone["doc_id"]])
+        documents.mark_gone(tx, [gone["doc_id"]], 1)
     quarantine(
         catalog,
         refused(rows[3], "fetch", ""),

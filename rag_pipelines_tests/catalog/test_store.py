@@ -20,9 +20,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from rag_pipelines.catalog import documents, store
+from rag_pipelines.catalog.control_tables import metadata
 from rag_pipelines.catalog.shards import register_source
 from rag_pipelines.catalog.store import HEAD, Catalog, open_catalog, reading
-from rag_pipelines.catalog.tables import metadata
 from rag_pipelines.core.errors import CatalogError
 from rag_pipelines_tests.catalog.rows import listed, save
 

@@ -25,11 +25,14 @@ def test_definitions_load_with_every_asset_described_owned_and_grouped(project: 
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
 
     assert set(specs) == {
-        "sources/docs", "sources/board", "parsed_documents", *(f"knowledge/{step}" for step in INDEX),
+        "sources/docs", "sources/board", "documents", "parsed_documents",
+        *(f"knowledge/{step}" for step in (*INDEX, "vacuumed", "reconciled")),
     }  # fmt: skip
     assert all(spec.description and spec.kinds for spec in specs.values())
     assert {name: spec.group_name for name, spec in specs.items() if name.startswith("knowledge")} == {
-        f"knowledge/{step}": "index_knowledge" for step in INDEX
+        **{f"knowledge/{step}": "index_knowledge" for step in INDEX},
+        "knowledge/vacuumed": "maintenance",
+        "knowledge/reconciled": "maintenance",
     }
     docs, board = specs["sources/docs"], specs["sources/board"]
     assert (docs.group_name, docs.description, docs.kinds) == ("sources", "The handbook", {"filesystem"})
@@ -37,10 +40,11 @@ def test_definitions_load_with_every_asset_described_owned_and_grouped(project: 
     assert docs.freshness_policy is not None
     assert board.freshness_policy is None
     assert specs["knowledge/published"].kinds == {"qdrant"}
+    sources = {"sources/board", "sources/docs"}
+    assert {dep.asset_key.to_user_string() for dep in specs["documents"].deps} == sources
     assert {dep.asset_key.to_user_string() for dep in specs["parsed_documents"].deps} == {
-        "sources/board",
-        "sources/docs",
-    }
+        "documents", *sources,
+    }  # fmt: skip
 
 
 def test_partitions_are_the_shards_in_source_order(project: Project) -> None:
@@ -48,7 +52,7 @@ def test_partitions_are_the_shards_in_source_order(project: Project) -> None:
 
     graph = definitions(project).resolve_asset_graph()
 
-    for name in (["parsed_documents"], ["knowledge", "chunks"], ["knowledge", "staged"]):
+    for name in (["documents"], ["parsed_documents"], ["knowledge", "chunks"], ["knowledge", "staged"]):
         partitions = graph.get(dg.AssetKey(name)).partitions_def
         assert partitions is not None
         assert list(partitions.get_partition_keys()) == keys
@@ -86,43 +90,17 @@ def test_index_over_some_sources_runs_in_their_jobs_only(project: Project) -> No
 
 
 def test_schedule_of_the_yaml_is_on_and_one_that_means_nothing_is_an_error(project: Project) -> None:
-    (schedule,) = definitions(project).schedules or []
-    assert isinstance(schedule, dg.ScheduleDefinition)
-    assert (schedule.name, schedule.job_name, schedule.cron_schedule) == (
-        "docs_schedule",
-        "sync_docs",
-        "*/15 * * * *",
-    )
-    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    found = [item for item in definitions(project).schedules or [] if isinstance(item, dg.ScheduleDefinition)]
+    assert [(item.name, item.job_name, item.cron_schedule) for item in found] == [
+        ("docs_schedule", "sync_docs", "*/15 * * * *"),
+        ("vacuum_schedule", "vacuum", "0 3 * * *"),
+        ("reconcile_schedule", "reconcile", "30 3 * * *"),
+    ]
+    assert {item.default_status for item in found} == {dg.DefaultScheduleStatus.RUNNING}
 
     project.source("docs", schedule="99 * * * *")
     with pytest.raises(ConfigError, match=r"'docs'.*'99 \* \* \* \*'"):
         definitions(project)
-
-
-def test_sensor_asks_for_a_run_when_something_is_new_and_says_why_not(project: Project) -> None:
-    def tick(cursor: str | None = None) -> tuple[object, str | None]:
-        sensors = {sensor.name: sensor for sensor in definitions(project).sensors or []}
-        assert set(sensors) == {"docs_changes", "board_changes"}
-        assert sensors["docs_changes"].default_status is dg.DefaultSensorStatus.RUNNING  # it has a schedule
-        assert sensors["board_changes"].default_status is dg.DefaultSensorStatus.STOPPED
-        context = dg.build_sensor_context(cursor=cursor)
-        return sensors["docs_changes"](context), context.cursor
-
-    asked, cursor = tick()
-    assert isinstance(asked, dg.RunRequest)
-    assert tick(cursor)[0] == dg.SkipReason("nothing new")
-
-    project.sync("docs")
-    assert tick()[0] == dg.SkipReason("nothing new")
-
-    project.write("new.md", "# New\n\nSomething new.\n")
-    assert isinstance(tick(cursor)[0], dg.RunRequest)
-
-    (project.root / "docs").rename(project.root / "away")
-    refused, _ = tick(cursor)
-    assert isinstance(refused, dg.SkipReason)
-    assert "docs" in str(refused.skip_message)
 
 
 def test_no_source_yet_is_no_error(project: Project) -> None:

@@ -194,5 +194,23 @@ class WritingConformance:
         assert writer.count() == 0
         writer.close()
 
+    def test_collections_are_listed_while_they_are_there(self, engine: VectorEngine, name: str) -> None:
+        assert name not in engine.collections()
+        assert not engine.exists(name)
+        engine.writer(name, PLANE).close()
+        assert name in engine.collections()
+        assert engine.exists(name)
+        engine.snapshot(name)
+        assert name in engine.collections()
+        engine.drop(name)
+        assert name not in engine.collections()
+
+    def test_payload_indexes_are_whole_from_the_start(self, writer: CollectionWriter) -> None:
+        assert writer.missing_indexes() == []
+        writer.create_indexes()
+        writer.upsert(make_points(5))
+        assert writer.missing_indexes() == []
+        assert writer.count() == 5
+
     def test_check_tells_version_and_place(self, engine: VectorEngine) -> None:
         assert "Qdrant" in engine.check()

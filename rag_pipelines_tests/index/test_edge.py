@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import qdrant_edge as edge
 
 from rag_pipelines.core.errors import EngineError
 from rag_pipelines.core.ports import SearchRequest
@@ -171,3 +173,31 @@ def test_replaced_vectors_are_what_is_searched(engine: EdgeEngine) -> None:
     (hit,) = writer.search(SearchRequest(limit=1, dense=unit(1000)))
     assert (hit.point_id, hit.payload) == (make_id(3), {"new": True})
     writer.close()
+
+
+def test_a_lost_payload_index_is_found_and_made_again(engine: EdgeEngine) -> None:
+    writer = engine.writer("c", SPACE)
+    writer.upsert(make_points(20))
+    for field in ("acl", "meta.year"):
+        writer._opened().update(edge.UpdateOperation.delete_field_index(field))
+    writer.close()
+
+    writer = engine.writer("c", SPACE)
+    assert writer.missing_indexes() == ["acl", "meta.year"]
+    writer.create_indexes()
+    assert writer.missing_indexes() == []
+    kind = writer._opened().info().payload_schema["meta.year"].data_type
+    assert kind == edge.PayloadSchemaType.Integer
+    writer.close()
+
+
+def test_a_collection_without_its_shard_or_its_space_is_not_listed(
+    engine: EdgeEngine, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        engine.writer(name, SPACE).close()
+    shutil.rmtree(tmp_path / "a" / "writer")
+    (tmp_path / "b" / "space.json").unlink()
+    (tmp_path / "stray file").touch()
+    assert engine.collections() == ["c"]
+    assert EdgeEngine(tmp_path / "nowhere").collections() == []

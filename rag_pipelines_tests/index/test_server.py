@@ -194,3 +194,24 @@ def test_payload_and_deletes_name_the_points(engine: ServerEngine, wire: Wire) -
     assert payload["payload"] == {"removed": 4}
     assert payload["filter"]["must"] == [{"has_id": [make_id(1)]}]
     assert deleted["points"] == [make_id(2)]
+
+
+def test_opening_a_filled_collection_makes_no_index_and_reports_the_missing_ones(
+    engine: ServerEngine, wire: Wire
+) -> None:
+    """An index over millions of points takes minutes: it is made on request."""
+    wire.answers[("GET", "/collections/c")] = (200, {**INFO, "points_count": 7})
+    writer = engine.writer("c", SPACE)
+    assert wire.bodies("PUT", "/collections/c/index?wait=true") == []
+    wanted = ["tenant", "doc_id", "source", "meta.language", "meta.tags", "added", "removed"]
+    assert writer.missing_indexes() == [*wanted, "classification_rank", "meta.year", "modified_at"]
+    writer.create_indexes()
+    made = [body["field_name"] for body in wire.bodies("PUT", "/collections/c/index?wait=true")]
+    assert made == writer.missing_indexes()
+
+
+def test_only_collections_of_this_program_are_listed(engine: ServerEngine, wire: Wire) -> None:
+    foreign = {**INFO, "config": {**INFO["config"], "metadata": None}}  # type: ignore[dict-item]
+    wire.answers[("GET", "/collections")] = (200, {"collections": [{"name": "d"}, {"name": "c"}]})
+    wire.answers[("GET", "/collections/d")] = (200, foreign)
+    assert engine.collections() == ["c"]

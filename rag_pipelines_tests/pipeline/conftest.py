@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rag_pipelines_tests.project import Project
+from rag_pipelines_tests.pipeline.counting import Work, count_work
+from rag_pipelines_tests.project import Parts, Project, scratch_folder
 
 LEAVE = (
     "# Leave\n\nEveryone has thirty days of paid leave a year.\n\n"
@@ -14,6 +16,21 @@ LEAVE = (
 )
 TRAVEL = "# Travel\n\nBook trains before flights. Hotels cost at most 140 euros a night.\n"
 PUMP = "# Pump P-880\n\nError ERR_4217 means that the inlet valve is blocked. Open the valve and restart.\n"
+
+
+@pytest.fixture(scope="session")
+def parts() -> Iterator[Parts]:
+    """Parsers and models for the tests of this process."""
+    kept = Parts()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder in memory, for projects that are synced many times."""
+    with scratch_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -24,3 +41,23 @@ def project(tmp_path: Path) -> Project:
     made.write("travel.md", TRAVEL)
     made.write("pump.md", PUMP)
     return made
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    """Counts around the real connector, parser, chunker and model."""
+    return count_work(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def two_versions(parts: Parts) -> Iterator[Project]:
+    """Three pages at version 1; in version 2 leave.md is edited and gears.md is new. Copy it, do not change it."""
+    with scratch_folder() as folder:
+        made = Project(folder / "project", parts=parts)
+        for name, text in (("leave.md", LEAVE), ("travel.md", TRAVEL), ("pump.md", PUMP)):
+            made.write(name, text)
+        made.sync()
+        made.write("leave.md", LEAVE.replace("Seven days", "Nine days"))
+        made.write("gears.md", "# Gears\n\nThe gear ratio is 3.2.\n")
+        made.sync()
+        yield made.copied(folder / "small")

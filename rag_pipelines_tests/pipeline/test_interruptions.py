@@ -3,109 +3,167 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import signal
-import subprocess
-import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rag_pipelines.catalog import versions
-from rag_pipelines_tests.pipeline.conftest import LEAVE, PUMP, TRAVEL
+from rag_pipelines.catalog import staged
+from rag_pipelines.core.faults import FAULT_POINTS
+from rag_pipelines_tests.pipeline import remains, templates, watching
+from rag_pipelines_tests.pipeline.conftest import LEAVE
+from rag_pipelines_tests.pipeline.kills import KILLS, LAST, POWER_CUTS
+from rag_pipelines_tests.pipeline.scenarios import SCENARIOS
+from rag_pipelines_tests.pipeline.zygote import Order, Report
 from rag_pipelines_tests.project import Project
 
-# Runs a sync in a process of its own that kills itself when a function of the product is entered.
-KILLER = """
-import importlib, os, signal, sys
-module, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-owner = importlib.import_module(module)
-for part in name.split(".")[:-1]:
-    owner = getattr(owner, part)
-last = name.split(".")[-1]
-original = getattr(owner, last)
-calls = 0
-def fatal(*args, **kwargs):
-    global calls
-    calls += 1
-    if calls >= count:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(*args, **kwargs)
-setattr(owner, last, fatal)
-from rag_pipelines.pipeline.sync import sync
-from rag_pipelines.pipeline.workspace import open_workspace
-with open_workspace() as workspace:
-    sync(workspace, list(workspace.configuration.sources))
-"""
-
-POINTS = [
-    ("rag_pipelines.catalog.documents", "save_parsed", 1),
-    ("rag_pipelines.catalog.chunks", "replace_chunks", 2),
-    ("rag_pipelines.catalog.chunks", "save_embeddings", 1),
-    ("rag_pipelines.catalog.versions", "intend_points", 1),
-    ("rag_pipelines.index.edge_shard", "EdgeWriter.upsert", 1),
-    ("rag_pipelines.index.edge_shard", "EdgeWriter.set_payload", 1),
-    ("rag_pipelines.catalog.versions", "confirm_points", 1),
-    ("rag_pipelines.pipeline.stage", "finish_staging", 1),
-    ("rag_pipelines.index.edge", "EdgeEngine.snapshot", 1),
-    ("rag_pipelines.catalog.versions", "move_pointer", 1),
-    ("rag_pipelines.index.edge", "EdgeEngine.prune", 1),
-]
+Shared = tuple[Path, templates.Zygote]
 
 
-def killed_sync(project: Project, module: str, name: str, count: int) -> None:
-    """Sync in a child that dies by SIGKILL at the count-th call of the function."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLER, module, name, str(count)],
-        env={**os.environ, **project.environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """A folder for all test processes and a zygote for this one.
+
+    A file system in memory where there is one: a killed process leaves the same there as on a disk.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    name = f"rag-interruptions-{os.getuid()}-{base.name}"
+    memory = Path("/dev/shm")
+    folder = (memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())) / name
+    folder.mkdir(exist_ok=True)
+    zygote = templates.Zygote()
+    users = folder / f"user-{os.getpid()}"
+    users.touch()
+    yield folder, zygote
+    zygote.close()
+    users.unlink()
+    if not list(folder.glob("user-*")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def place(shared: Shared) -> Iterator[Path]:
+    """A folder beside the templates for one test."""
+    folder = Path(tempfile.mkdtemp(dir=shared[0]))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_every_fault_point_is_killed_somewhere() -> None:
+    killed = {point for kills in KILLS.values() for point, _ in kills}
+    assert killed == set(FAULT_POINTS)
+    assert set(KILLS) == set(SCENARIOS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("module", "name", "count"), POINTS, ids=[name for _, name, _ in POINTS])
-def test_kill_then_rerun_equals_a_clean_build(tmp_path: Path, module: str, name: str, count: int) -> None:
-    project = Project(tmp_path / "killed")
-    for file, text in (("leave.md", LEAVE), ("travel.md", TRAVEL), ("pump.md", PUMP)):
-        project.write(file, text)
+@pytest.mark.parametrize(
+    ("scenario", "point", "time"),
+    [(scenario, *kill) for scenario, kills in KILLS.items() for kill in kills],
+)
+def test_kill_then_rerun_equals_a_clean_build(
+    shared: Shared, place: Path, scenario: str, point: str, time: int
+) -> None:
+    template, facts = templates.prepared(SCENARIOS[scenario], *shared)
+    time = facts.passed.count(point) if time == LAST else time
+    project = templates.copied(template, place / "project")
+    order = Order(project.environ, list(SCENARIOS[scenario].steps), kill=(point, time))
+    with watching.watched(project, facts) as watch:
+        report = watching.run_watched(shared[1], order, watch)
+        assert report.signal == signal.SIGKILL, f"{scenario} never reached {point}: {report.error}"
+        if point == "embed.saved":
+            assert remains.count_vectors(project) - facts.vectors_before >= 2 * time - 1
+        _rerun(shared[1], project, facts, scenario, watch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scenario", "point", "time"), POWER_CUTS)
+def test_what_the_engine_had_not_flushed_is_not_counted_on(
+    shared: Shared, place: Path, scenario: str, point: str, time: int
+) -> None:
+    template, facts = templates.prepared(SCENARIOS[scenario], *shared)
+    time = facts.passed.count(point) if time == LAST else time
+    project = templates.copied(template, place / "project")
+    durable = place / "durable"
+    report = shared[1].run(
+        Order(project.environ, list(SCENARIOS[scenario].steps), kill=(point, time), durable=str(durable))
+    )
+    assert report.signal == signal.SIGKILL, f"{scenario} never reached {point}: {report.error}"
+    remains.lose_unflushed(project, durable)
+    _rerun(shared[1], project, facts, scenario, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_kill_at_a_random_moment_then_rerun_equals_a_clean_build(
+    shared: Shared, place: Path, seed: int
+) -> None:
+    """A fourth of them parse in processes of their own. A run that was faster than its kill is complete."""
+    scenario = ("first", "change", "pinned", "space")[seed % 4]
+    template, facts = templates.prepared(SCENARIOS[scenario], *shared)
+    project = templates.copied(template, place / "project")
+    steps = list(SCENARIOS[scenario].steps)
+    after = random.Random(seed).uniform(0.0, facts.seconds)
+    with watching.watched(project, facts) as watch:
+        order = Order(project.environ, steps, after=after, sandbox=seed < 5)
+        watching.run_watched(shared[1], order, watch)
+        _rerun(shared[1], project, facts, scenario, watch)
+    again = shared[1].run(Order(project.environ, steps))
+    assert again.error == ""
+    assert [name for name in again.passed if name.startswith(("blob.", "chunk.", "embed.", "stage.in"))] == []
+    watching.assert_final(project, facts)
+
+
+def _rerun(
+    zygote: templates.Zygote,
+    project: Project,
+    facts: templates.Facts,
+    scenario: str,
+    watch: watching.Watch | None,
+) -> None:
+    lost = SCENARIOS[scenario].lost
+    if "engine" not in lost:
+        watching.assert_readable(project, facts)
+    if "blobs" not in lost:
+        remains.assert_sound_blobs(project)
+    kept = remains.count_vectors(project) - facts.vectors_before
+    rerun = watching.run_watched(zygote, Order(project.environ, list(SCENARIOS[scenario].steps)), watch)
+    assert (rerun.signal, rerun.error) == (0, "")
+    assert kept + rerun.computed == facts.computed, "a vector that was committed is not computed again"
+    watching.assert_final(project, facts)
+
+
+@pytest.mark.slow
+def test_change_reverted_after_a_crash_leaves_no_stray_point(project: Project, shared: Shared) -> None:
     project.sync()
-    first = project.visible()
+    before = _texts(project)
+    file = project.root / "docs/leave.md"
+    kept = file.stat()
     project.write("leave.md", LEAVE.replace("Seven", "Nine"))
-    (project.root / "docs/travel.md").unlink()
-    project.write("new.md", "# New\n\nA page about compressors.\n")
-
-    killed_sync(project, module, name, count)
-    assert project.visible(1) == first, "the version that was live stays readable and unchanged"
-    project.sync()
-
-    clean = Project(tmp_path / "clean")
-    for page in sorted((project.root / "docs").iterdir()):
-        os.link(page, clean.root / "docs" / page.name)
-    clean.sync()
-    assert _comparable(project) == _comparable(clean)
-    assert project.visible(1) == first
-
-
-def test_change_reverted_after_a_crash_leaves_no_stray_point(project: Project) -> None:
-    project.sync()
-    before = project.visible()
-    project.write("leave.md", LEAVE.replace("Seven", "Nine"))
-    killed_sync(project, "rag_pipelines.catalog.versions", "confirm_points", 1)
+    assert _killed(shared, project, "stage.flushed").signal == signal.SIGKILL
     project.write("leave.md", LEAVE)
+    os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
     project.sync()
 
-    assert _texts(project) == sorted(payload["text"] for payload in before.values())
+    assert _texts(project) == before
+    remains.assert_consistent(project)
 
 
-def test_source_left_half_staged_is_completed_before_another_publishes(project: Project) -> None:
+@pytest.mark.slow
+def test_source_left_half_staged_is_completed_before_another_publishes(
+    project: Project, shared: Shared
+) -> None:
     project.source("more")
     project.write("gears.md", "# Gears\n\nThe gear ratio is 3.2.\n", "more")
     project.sync()
     project.write("leave.md", LEAVE.replace("Seven", "Nine"))
-    killed_sync(project, "rag_pipelines.catalog.versions", "confirm_points", 1)
+    assert _killed(shared, project, "engine.upserted").signal == signal.SIGKILL
 
     project.write("gears.md", "# Gears\n\nThe gear ratio is 4.1.\n", "more")
     project.sync("more")
@@ -115,15 +173,11 @@ def test_source_left_half_staged_is_completed_before_another_publishes(project: 
     assert "Seven days" not in texts
     assert "4.1" in texts
     with project.workspace() as workspace:
-        assert versions.unfinished_sources(workspace.catalog, "knowledge") == []
+        assert staged.unfinished_sources(workspace.catalog, "knowledge") == []
 
 
-def _comparable(project: Project) -> dict[str, dict[str, object]]:
-    ignored = ("revision", "modified_at", "link")
-    return {
-        chunk: {key: value for key, value in payload.items() if key not in ignored}
-        for chunk, payload in project.visible().items()
-    }
+def _killed(shared: Shared, project: Project, point: str) -> Report:
+    return shared[1].run(Order(project.environ, ["sync"], kill=(point, 1)))
 
 
 def _texts(project: Project) -> list[str]:

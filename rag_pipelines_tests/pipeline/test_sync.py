@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rag_pipelines.catalog import documents as document_rows
+from rag_pipelines.catalog import points as point_rows
 from rag_pipelines.catalog import reports, versions
 from rag_pipelines.core.errors import NotPublished, SourceError
 from rag_pipelines.core.ids import document_id
@@ -211,7 +212,7 @@ def test_every_citation_slices_the_stored_text_in_every_version(project: Project
         for passage in project.search("days of leave and trains", k=10, version=version).passages:
             with project.workspace() as workspace:
                 cited = passage.citation
-                stored = versions.parsed_at(workspace.catalog, cited.doc_id, "knowledge", version)
+                stored = point_rows.parsed_at(workspace.catalog, cited.doc_id, "knowledge", version)
                 assert stored == cited.parsed_hash
                 text = workspace.blobs.get_parsed(cited.parsed_hash).text
             assert text[cited.start : cited.end] == passage.text
