@@ -76,7 +76,9 @@ def chunk_pending(
     )
     with reading(catalog.engine) as tx:
         rows = [row for part in restricted(statement, doc.doc_id, only) for row in rows_of(tx.execute(part))]
-        fine_again = [row[0] for part in restricted(settled, doc.doc_id, only) for row in tx.execute(part)]
+        fine_again = [
+            row[0] for part in restricted(settled, quarantine.c.doc_id, only) for row in tx.execute(part)
+        ]
     return sorted(rows, key=lambda row: str(row["uri"])), fine_again
 
 

@@ -217,7 +217,7 @@ def parse_pending(
             row for part in restricted(statement, columns.doc_id, only) for row in rows_of(tx.execute(part))
         ]
         fine_again = [
-            row[0] for part in restricted(settled, columns.doc_id, only) for row in tx.execute(part)
+            row[0] for part in restricted(settled, quarantine.c.doc_id, only) for row in tx.execute(part)
         ]
     return sorted(rows, key=lambda row: str(row["uri"])), fine_again
 

@@ -89,7 +89,7 @@ class Bench:
         self.workspace = workspace
         self.ledger = ledger
         self.costs: list[Cost] = []
-        self.plans: dict[str, Plan] = {}
+        self.plans: dict[tuple[str, str], Plan] = {}
         self.large: dict[str, int] = {}
         self._looked: int | None = None
         self._next = 0
@@ -138,9 +138,8 @@ class Bench:
         """While the tables are as the change left them; the first of many like statements stands for all."""
         self._looked = None
         for (stage_, sql), tally in list(self.ledger.entries.items()):
-            mine = stage_.startswith(f"{change}: ")
-            if mine and self.large and sql not in self.plans and explainable(sql):
-                self.plans[sql] = explain(self.workspace.catalog.engine, tally, self.large)
+            if stage_.startswith(f"{change}: ") and self.large and explainable(sql):
+                self.plans[stage_, sql] = explain(self.workspace.catalog.engine, tally, self.large)
 
     def _draw(self, amount: int) -> list[int]:
         """Spread over the corpus, so that they do not share pages of a table."""

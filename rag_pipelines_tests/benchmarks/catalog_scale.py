@@ -100,23 +100,21 @@ def measure(workspace: SyntheticWorkspace, changes: Sequence[int], workers: int 
     report.observe_documents_a_second = workspace.corpus.documents / whole.seconds
     planned = f"{PLANNED} edited: "
     report.plans = {
-        f"{stage.removeprefix(planned)}: {sql}": bench.plans[sql].lines
-        for stage, sql in ledger.entries
-        if stage.startswith(planned) and sql in bench.plans
+        f"{stage.removeprefix(planned)}: {sql}": plan.lines
+        for (stage, sql), plan in bench.plans.items()
+        if stage.startswith(planned)
     }
     judge(ledger, bench.plans, report)
     return report
 
 
-def judge(ledger: Ledger, plans: Mapping[str, Plan], report: Report) -> None:
+def judge(ledger: Ledger, plans: Mapping[tuple[str, str], Plan], report: Report) -> None:
     """What the statements after the listing did beyond their due, by their plans and by what they cost."""
     found: dict[tuple[str, str], dict[str, str]] = {}
-    for (stage_, sql), tally in ledger.entries.items():
-        change, _, own = stage_.partition(": ")
-        if own == LISTING or change == FIRST_LOOK or sql not in plans:
-            continue
-        faults = [*plans[sql].faults, *([] if plans[sql].of_few else dear(tally))]
-        if faults:
+    for (stage, sql), plan in plans.items():
+        change, _, own = stage.partition(": ")
+        faults = [*plan.faults, *([] if plan.of_few else dear(ledger.entries[stage, sql]))]
+        if faults and own != LISTING:
             found.setdefault((own, sql), {})[change] = ", ".join(faults)
     for (own, sql), changes in found.items():
         first = next(iter(changes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,8 +24,11 @@ from rag_pipelines.pipeline.workspace import Workspace, open_workspace
 from rag_pipelines_tests.project import shared_models_dir
 
 SOURCE, INDEX = "pages", "knowledge"
-STRIDE = 4
+STRIDE = 20
 """After the first version each changes one page in so many."""
+
+NICE = 5
+"""Staging yields to the service, as a scheduled job on the same machine should."""
 
 _TEXT = re.compile(r"Page (\d+) edition (\d+):")
 
@@ -34,6 +38,11 @@ def edition(page: int, version: int) -> int:
     if page <= version - 2:
         return 0
     return next((at for at in range(version, 1, -1) if at % STRIDE == page % STRIDE), 1)
+
+
+def telling(page: int) -> bool:
+    """Whether the page's text tells one of the first versions from its neighbours."""
+    return 2 <= page % STRIDE <= 9
 
 
 def victim(version: int) -> int:
@@ -206,6 +215,7 @@ def operator(project: EditionsProject) -> Iterator[Operator]:
 
 
 def _serve(pipe: Connection, project: EditionsProject) -> None:
+    os.nice(NICE)
     with open_workspace(read_environment(project.variables)) as workspace:
         while True:
             try:

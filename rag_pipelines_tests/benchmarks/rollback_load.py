@@ -3,7 +3,7 @@
     python -m rag_pipelines_tests.benchmarks.rollback_load [--rate 50] [--seconds 30] [--chunks 5000]
         [--sizes 1000,10000,50000] [--json]
 
-Every text names the edition that it is of, and each version changes a quarter of the pages and drops one: an answer is
+Every text names the edition that it is of, and each version changes one page in twenty and drops one: an answer is
 mixed where a passage is not of the version that the answer states. The real service (`rag-pipelines serve`, bundled
 model, embedded engine) runs in a process, the verbs in another: stage and publish a version, roll back, roll back to
 an earlier one, let go, publish, and a deletion while the index is pinned. Queries go out on a fixed schedule, and

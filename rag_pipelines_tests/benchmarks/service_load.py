@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx
 
-from rag_pipelines_tests.benchmarks.editions import INDEX, EditionsProject, pages_of, wrong_passages
+from rag_pipelines_tests.benchmarks.editions import INDEX, EditionsProject, pages_of, telling, wrong_passages
 
 K = 10
 THREADS = 16
@@ -44,7 +44,8 @@ class Load:
         self.answers: list[Answer] = []
         self._url = url
         self._rate = rate
-        self._pages = pages
+        self._low = range(8)
+        self._telling = [page for page in range(pages) if telling(page)]
         self._over = threading.Event()
         self._slots = itertools.count()
         self._began = time.monotonic()
@@ -69,7 +70,7 @@ class Load:
                 if self._over.wait(max(due - time.monotonic(), 0)):
                     return
                 # The pages that go are those of the lowest numbers.
-                page = draw.randrange(8 if draw.random() < 0.2 else self._pages)
+                page = draw.choice(self._low if draw.random() < 0.2 else self._telling)
                 self.answers.append(
                     _ask(client, due, f"Page {page}: when is the pump of hall {page} checked?")
                 )

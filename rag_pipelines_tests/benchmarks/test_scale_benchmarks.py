@@ -165,17 +165,17 @@ def test_statements_are_alike_whatever_the_length_of_their_lists() -> None:
 
 @pytest.mark.parametrize(
     ("page", "editions"),
-    [(0, [1, 0, 0, 0, 0]), (5, [1, 1, 1, 1, 5]), (6, [1, 2, 2, 2, 2]), (7, [1, 1, 3, 3, 3])],
+    [(0, [1, 0, 0, 0, 0]), (5, [1, 1, 1, 1, 5]), (22, [1, 2, 2, 2, 2]), (43, [1, 1, 3, 3, 3])],
 )
-def test_a_quarter_of_the_pages_changes_with_each_version(page: int, editions: list[int]) -> None:
+def test_one_page_in_twenty_changes_with_each_version(page: int, editions: list[int]) -> None:
     assert [edition(page, version) for version in range(1, 6)] == editions
 
 
 def test_a_passage_of_another_version_is_noticed() -> None:
-    old, new = ({"text": text(7, version), "version": 3} for version in (2, 3))
+    old, new = ({"text": text(43, version), "version": 3} for version in (2, 3))
     assert wrong_passages(3, [new]) == []
-    assert wrong_passages(3, [new, old]) == ["version 3 answered 'Page 7 edition 1: the pump of hall 7 is '"]
-    assert wrong_passages(2, [{"text": text(7, 2), "version": 3}]) != []
+    assert wrong_passages(3, [new, old]) == ["version 3 answered 'Page 43 edition 1: the pump of hall 43 i'"]
+    assert wrong_passages(2, [{"text": text(43, 2), "version": 3}]) != []
 
 
 def test_what_goes_wrong_under_load_is_told_apart() -> None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from rag_pipelines.catalog import collection_rows, recovery, versions
 from rag_pipelines.catalog.store import reading
+from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
 from rag_pipelines_tests.pipeline.zygote import INDEX
 from rag_pipelines_tests.project import Project
@@ -29,14 +30,15 @@ KEPT_ROWS = {
 
 def kept_rows(project: Project) -> dict[str, list[tuple[Any, ...]]]:
     """What the catalog says in the end of versions, decisions and documents, but for times and ticks."""
-    return {name: sorted(_rows(project, statement), key=repr) for name, statement in KEPT_ROWS.items()}
+    with project.workspace() as workspace:
+        return {name: sorted(_rows(workspace, statement), key=repr) for name, statement in KEPT_ROWS.items()}
 
 
 def assert_consistent(project: Project) -> None:
     """Engine and catalog hold the same points with the same lifetimes and rights, and nothing is half done."""
     assert_sound_blobs(project)
     with project.workspace() as workspace:
-        rows = _rows(project, "SELECT collection, point_id, added, removed, dirty FROM points")
+        rows = _rows(workspace, "SELECT collection, point_id, added, removed, dirty FROM points")
         assert [row for row in rows if row[4]] == []
         known = collection_rows.collections_of(workspace.catalog, INDEX)
         engine = project.home / "engine"
@@ -54,7 +56,7 @@ def assert_consistent(project: Project) -> None:
                 }
             assert held == {row[1:4] for row in rows if row[0] == collection}
         assert recovery.wrong_totals(workspace.catalog, INDEX) == []
-        assert _rows(project, "SELECT source FROM staging") == []
+        assert _rows(workspace, "SELECT source FROM staging") == []
         assert versions.hidden_documents(workspace.catalog, INDEX) == []
         assert not versions.refresh_requested(workspace.catalog, INDEX)
 
@@ -65,7 +67,7 @@ def assert_sound_blobs(project: Project) -> None:
         for name in workspace.blobs.iterate():
             workspace.blobs.get(name)
         for raw, parsed in _rows(
-            project, "SELECT raw_hash, parsed_hash FROM documents WHERE raw_hash IS NOT NULL"
+            workspace, "SELECT raw_hash, parsed_hash FROM documents WHERE raw_hash IS NOT NULL"
         ):
             workspace.blobs.get(raw)
             workspace.blobs.get_parsed(parsed)
@@ -73,7 +75,8 @@ def assert_sound_blobs(project: Project) -> None:
 
 def count_vectors(project: Project) -> int:
     """Vectors that the catalog holds."""
-    return int(_rows(project, "SELECT count(*) FROM embeddings")[0][0])
+    with project.workspace() as workspace:
+        return int(_rows(workspace, "SELECT count(*) FROM embeddings")[0][0])
 
 
 def lose_unflushed(project: Project, durable: Path) -> None:
@@ -85,6 +88,6 @@ def lose_unflushed(project: Project, durable: Path) -> None:
         subprocess.run(["cp", "-a", durable / name, shard], check=True)
 
 
-def _rows(project: Project, statement: str) -> list[tuple[Any, ...]]:
-    with project.workspace() as workspace, reading(workspace.catalog.engine) as tx:
+def _rows(workspace: Workspace, statement: str) -> list[tuple[Any, ...]]:
+    with reading(workspace.catalog.engine) as tx:
         return [tuple(row) for row in tx.execute(sa.text(statement))]

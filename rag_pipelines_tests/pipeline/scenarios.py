@@ -15,6 +15,7 @@ from rag_pipelines.pipeline.writers import opened_writer
 from rag_pipelines_tests.project import Project
 
 Edit = Callable[[Project], object]
+History = tuple[tuple[Edit, tuple[str, ...]], ...]
 
 LEAVE = (
     "# Leave\n\nEveryone has thirty days of paid leave a year. Part-time staff have a share of them. "
@@ -48,7 +49,7 @@ class Scenario:
     """
 
     name: str
-    history: tuple[tuple[Edit, tuple[str, ...]], ...]
+    history: History
     pending: Edit
     steps: tuple[str, ...]
     end: Edit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pickle
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import msgspec
 
 from rag_pipelines_tests.pipeline.remains import assert_consistent, count_vectors, kept_rows
-from rag_pipelines_tests.pipeline.scenarios import Scenario
+from rag_pipelines_tests.pipeline.scenarios import History, Scenario
 from rag_pipelines_tests.pipeline.views import View, views
 from rag_pipelines_tests.pipeline.zygote import Order, Report
 from rag_pipelines_tests.project import Project, shared_models_dir
@@ -87,23 +89,44 @@ def prepared(scenario: Scenario, shared: Path, zygote: Zygote) -> tuple[Path, Fa
     """The folder of the starting state, and its facts; made once for all test processes."""
     folder = shared / scenario.name
     facts = shared / f"{scenario.name}.facts"
-    with open(shared / f"{scenario.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(folder):
         if not facts.exists():
             made = _prepare(scenario, folder, zygote)
             facts.write_bytes(pickle.dumps(made))
     return folder, pickle.loads(facts.read_bytes())
 
 
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _past(history: History, folder: Path, zygote: Zygote) -> Path:
+    """What scenarios have in common lies behind them: done once, and copied."""
+    edit, steps = history[-1]
+    past = folder.with_name("-".join(("past", *(step[0].__name__ for step in history))))
+    done = past.with_suffix(".done")
+    with _locked(past):
+        if not done.exists():
+            shutil.rmtree(past, ignore_errors=True)
+            project = _after(history[:-1], past, zygote)
+            edit(project)
+            _settle_times(past)
+            _finished(zygote.run(Order(project.environ, list(steps))))
+            done.touch()
+    return past
+
+
+def _after(history: History, folder: Path, zygote: Zygote) -> Project:
+    return copied(_past(history, folder, zygote), folder) if history else Project(folder)
+
+
 def _prepare(scenario: Scenario, folder: Path, zygote: Zygote) -> Facts:
     for left in folder.parent.glob(f"{scenario.name}*/"):
         shutil.rmtree(left)  # of a preparation that failed
-    project = Project(folder)
-    for edit, steps in scenario.history:
-        edit(project)
-        _settle_times(folder)
-        if steps:
-            _finished(zygote.run(Order(project.environ, list(steps))))
+    project = _after(scenario.history, folder, zygote)
     scenario.pending(project)
     _settle_times(folder)
     before = {} if "engine" in scenario.lost else views(project)
