@@ -8,6 +8,7 @@ from pydantic import Field, create_model
 
 from rag_pipelines.catalog import versions
 from rag_pipelines.config.load import Configuration
+from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.defs.keys import QUEUE_TAG, REDO, REINDEX
 from rag_pipelines.defs.metadata import published_metadata, version_metadata
 from rag_pipelines.defs.requests import told
@@ -62,7 +63,10 @@ def reindex_job(configuration: Configuration) -> dg.JobDefinition:
 
 
 def _form(configuration: Configuration) -> type[dg.Config]:
-    sources = Enum("Source", {name: name for name in configuration.sources})  # type: ignore[misc]
+    names = list(configuration.sources)
+    # Dagster remembers an enum by its name for as long as the process lives.
+    mark = fingerprint("sources", 1, names)
+    sources = Enum(f"Source_{mark}", {name: name for name in names})  # type: ignore[misc]
     return create_model(
         "Reindex",
         __base__=dg.Config,

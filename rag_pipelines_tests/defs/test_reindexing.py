@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -79,3 +80,11 @@ def outcome(project: Project, instance: dg.DagsterInstance, asked: dg.RunRequest
         row = requests.reindex_request(workspace.catalog, number)
     assert row is not None
     return str(row["status"])
+
+
+def test_forms_of_several_configurations_live_in_one_process(tmp_path: Path) -> None:
+    for name in ("alpha", "beta"):
+        project = Project(tmp_path / name)
+        project.source(name)
+        defs = definitions(project)
+        dg.Definitions.validate_loadable(defs)
