@@ -116,17 +116,6 @@ def quarantine_inputs(tx: Transaction, source: str) -> dict[tuple[str, str, str]
     return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
-def next_number(tx: Transaction, index: str) -> int:
-    """The version that the next change is staged under."""
-    own = index_versions.c
-    of_index = own.index_name == index
-    waiting = sa.select(own.number).where(of_index, own.status.in_(("staging", "staged")))
-    number = tx.execute(waiting).scalar()
-    if number is not None:
-        return int(number)
-    return int(tx.execute(sa.select(sa.func.max(own.number)).where(of_index)).scalar() or 0) + 1
-
-
 def standing_collection(tx: Transaction, index: str) -> Row | None:
     """The collection of the waiting version, else of the published one, else of the newest; None before any."""
     own = index_versions.c

@@ -129,6 +129,13 @@ def candidate(tx: Transaction, index: str) -> Row | None:
     return found[0] if found else None
 
 
+def newest_number(tx: Transaction, index: str) -> int | None:
+    """The greatest number that was ever given out."""
+    return tx.execute(
+        sa.select(sa.func.max(index_versions.c.number)).where(index_versions.c.index_name == index)
+    ).scalar()
+
+
 def open_candidate(tx: Transaction, index: str, collection: str, fingerprint: str) -> int:
     """The number that changes are staged under; opens the next version where none is open."""
     row = candidate(tx, index)
@@ -138,10 +145,8 @@ def open_candidate(tx: Transaction, index: str, collection: str, fingerprint: st
                 tx, index, row["number"], status="staging", collection=collection, fingerprint=fingerprint
             )
         return int(row["number"])
-    newest = tx.execute(
-        sa.select(sa.func.max(index_versions.c.number)).where(index_versions.c.index_name == index)
-    ).scalar()
-    number = int(newest or 0) + 1
+    newest = newest_number(tx, index)
+    number = (newest or 0) + 1
     tx.execute(
         sa.insert(index_versions).values(
             index_name=index,

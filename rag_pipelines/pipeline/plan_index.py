@@ -20,7 +20,7 @@ from rag_pipelines.pipeline.passes import begin_pass
 from rag_pipelines.pipeline.payload import access_key
 from rag_pipelines.pipeline.plan_parts import Part, Quarantine, Stratum, count_texts
 from rag_pipelines.pipeline.plan_target import Target
-from rag_pipelines.pipeline.point_changes import PointChanges, compare_points, staged_key
+from rag_pipelines.pipeline.point_changes import PointChanges, compare_points, key_to_stage
 from rag_pipelines.pipeline.stage import stage_fingerprint
 from rag_pipelines.pipeline.workspace import Workspace
 
@@ -163,11 +163,7 @@ class Forecast:
         return not self.quarantine.refused(doc_id, ["chunk"], self._input(state), index)
 
     def _is_work(self, state: Row) -> bool:
-        return (
-            staged_key(self.target.space, state) != state["i_staged_key"]
-            or state["i_collection"] != self.target.space.collection
-            or state["doc_id"] in self.dirty
-        )
+        return key_to_stage(self.target.space, state, self.dirty) is not None
 
     def _cut(self, part: Part, row: Row, chunks: Sequence[Chunk], before: set[str]) -> Row:
         """The document's place in the index once it is cut like this."""

@@ -47,14 +47,14 @@ def open_target(workspace: Workspace, index: str, planned: dict[str, set[str]]) 
     pointer = versions.pointer(workspace.catalog, index)
     known = versions.versions_of(workspace.catalog, index)
     with reading(workspace.catalog.engine) as tx:
-        number = planning.next_number(tx, index)
         built = collection_rows.collection_of(tx, index, space.fingerprint) is not None
         standing = planning.standing_collection(tx, index)
         waiting = versions.candidate(tx, index)
+        newest = versions.newest_number(tx, index)
     return Target(
         config=config,
         space=space,
-        number=number,
+        number=waiting["number"] if waiting else (newest or 0) + 1,
         built=built,
         reason=_reason(space, standing, built),
         planned=planned.setdefault(space.model_fp, set()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from rag_pipelines.catalog.store import Row
@@ -78,6 +78,18 @@ def compare_points(
         )
     for point in in_force.values():
         (changes.never_seen if point["added"] == number else changes.retired).append(point["point_id"])
+
+
+def key_to_stage(space: Space, row: Row, dirty: Collection[str]) -> str | None:
+    """The key that the document is staged under, where its points may have to change; else None.
+
+    `row` as from `staged.stage_state`; `dirty` are documents that an interrupted staging left.
+    """
+    key = staged_key(space, row)
+    settled = (
+        key == row["i_staged_key"] and row["i_collection"] == space.collection and row["doc_id"] not in dirty
+    )
+    return None if settled else key
 
 
 def staged_key(space: Space, row: Row) -> str:

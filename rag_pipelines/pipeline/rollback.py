@@ -88,10 +88,8 @@ def _move(workspace: Workspace, live: versions.Pointer, target: Row) -> Moved:
     with workspace.catalog.begin() as tx:
         held = versions.pointer_in(tx, index) or live
         row = collection_rows.collection_row(tx, collection)
-        still = versions.readable(
-            [versions.version_row(tx, index, number) or {**target, "status": "vacuumed"}]
-        )
-        if row is None or not row["snapshots"] or not still:
+        found = versions.version_row(tx, index, number)
+        if row is None or not row["snapshots"] or found is None or not versions.readable([found]):
             raise NotFound(f"version {number} of index {index!r} is no longer stored")
         hidden = hide_gone_at(tx, index, number)
         if held.version != number or held.collection != collection:

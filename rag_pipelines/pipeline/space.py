@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -104,6 +105,7 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
     )
     sources = workspace.configuration.sources
 
+    @functools.cache
     def rule_for(source: str, media_type: str) -> ChunkingRule:
         return sources[source].chunking.rule_for(media_type)
 

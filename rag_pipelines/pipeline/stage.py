@@ -26,7 +26,7 @@ from rag_pipelines.pipeline.embed import unpack
 from rag_pipelines.pipeline.hiding import hide_gone, settle_hidden
 from rag_pipelines.pipeline.passes import begin_pass, end_pass
 from rag_pipelines.pipeline.payload import LAYOUT, access_key
-from rag_pipelines.pipeline.point_changes import PointChanges, compare_points, staged_key
+from rag_pipelines.pipeline.point_changes import PointChanges, compare_points, key_to_stage
 from rag_pipelines.pipeline.progress import Silent, elapsed_ms
 from rag_pipelines.pipeline.space import Space, open_space
 from rag_pipelines.pipeline.workspace import Workspace
@@ -65,13 +65,7 @@ def stage(
         else staged.unstaged_documents(workspace.catalog, index, source, shards, stage_pass.only)
     )
     counts["access_applied"] = apply_access(workspace, index, [*states, *outside])
-    work = [
-        (row, key)
-        for row in states
-        if (key := staged_key(space, row)) != row["i_staged_key"]
-        or row["i_collection"] != space.collection
-        or row["doc_id"] in dirty
-    ]
+    work = [(row, key) for row in states if (key := key_to_stage(space, row, dirty)) is not None]
     if work:
         began = time.monotonic()
         progress = progress or Silent()
