@@ -9,15 +9,16 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     StringConstraints,
     model_validator,
 )
 
+from rag_pipelines.config.base import Model
+from rag_pipelines.config.dedup import DedupConfig, SourceDedup
+from rag_pipelines.config.retrieval import RetrievalConfig
 from rag_pipelines.core.types import Classification, Distance
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
@@ -62,6 +63,16 @@ def _check_tenant(value: str) -> str:
     return value
 
 
+def _check_uri_pattern(value: str) -> str:
+    try:
+        pattern = re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression ({error})") from error
+    if not pattern.groupindex:
+        raise ValueError("names no metadata; write it as a named group, such as ^v(?P<version>[^/]+)/")
+    return value
+
+
 def _check_endpoint(value: str) -> str:
     url = urlsplit(value)
     if url.scheme not in ("http", "https") or not url.hostname:
@@ -84,18 +95,6 @@ Tenant = Annotated[str, Field(min_length=1), AfterValidator(_check_tenant)]
 
 
 Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
-
-
-class Model(BaseModel):
-    """Base of every configuration model."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        str_strip_whitespace=True,
-        allow_inf_nan=False,
-        hide_input_in_errors=True,
-    )
 
 
 class Freshness(Model):
@@ -178,6 +177,12 @@ class SourceConfig(Model):
     )
     owner: str | None = Field(default=None, description="e-mail or team shown in the UI")
     description: str | None = None
+    metadata: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="of every document, unless its uri or the connector says otherwise"
+    )
+    uri_metadata: Annotated[str, AfterValidator(_check_uri_pattern)] | None = Field(
+        default=None, description="regular expression searched in the uri; its named groups become metadata"
+    )
     shards: int = Field(
         default=16, ge=1, le=64, description="partitions in Dagster; changing it recomputes nothing"
     )
@@ -186,6 +191,7 @@ class SourceConfig(Model):
     chunking: Chunking = Chunking()
     parsing: ParsingLimits = ParsingLimits()
     limits: SourceLimits = SourceLimits()
+    dedup: SourceDedup = SourceDedup()
 
 
 class OpenAIEmbedding(Model):
@@ -236,15 +242,6 @@ class SparseConfig(Model):
     b: float = Field(default=0.75, ge=0, le=1)
 
 
-class RetrievalConfig(Model):
-    """How candidates are found and fused."""
-
-    mode: Literal["hybrid", "dense", "sparse"] = "hybrid"
-    fusion: Literal["dbsf", "rrf"] = "dbsf"
-    rrf_k: int = Field(default=60, ge=1)
-    candidates: int = Field(default=100, ge=1, le=10_000)
-
-
 class IndexConfig(Model):
     """One file of `configs/indexes/`."""
 
@@ -254,6 +251,7 @@ class IndexConfig(Model):
     embedding: EmbeddingConfig = EmbeddingConfig()
     sparse: SparseConfig | None = SparseConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
+    dedup: DedupConfig = DedupConfig()
     filter_fields: tuple[str, ...] = Field(
         default=(), description="metadata keys that queries may filter on; each gets a payload index"
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from rag_pipelines.config.models import Model
+from rag_pipelines.config.base import Model
 from rag_pipelines.core.types import Classification
 
 _ACL_ENTRY = re.compile(r"^(\*|(user|group):\S+)$")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rag_pipelines.config.models import Model
+from rag_pipelines.config.base import Model
 from rag_pipelines.core.errors import SourceError
 from rag_pipelines.core.ports import FetchFailure
 from rag_pipelines.core.types import Excluded, RawDocument, SourceItem
