@@ -22,7 +22,7 @@ from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.errors import NotFound
 from rag_pipelines.core.filters import All
-from rag_pipelines.core.types import OPERATOR, Passage
+from rag_pipelines.core.types import OPERATOR, Location, Passage
 from rag_pipelines.governance.access import access_condition, read_principal
 from rag_pipelines.retrieval.filters import Value
 from rag_pipelines.retrieval.opening import Searchers
@@ -147,6 +147,13 @@ def _print_passage(passage: Passage) -> None:
         where += f", page {citation.page}"
     say(f"{passage.rank}. {passage.title}  [{passage.score:.3f}]", "bold")
     say(f"   {where}, characters {citation.start}-{citation.end}, version {citation.version}", "cyan")
+    if passage.locations:
+        say(f"   also in: {', '.join(map(_also, passage.locations))}", "cyan")
     shown = " ".join(passage.text.split())
     excerpt = Text(shown if len(shown) <= 300 else shown[:299] + "…")
     out.print(Padding(excerpt, (0, 0, 0, 3)))
+
+
+def _also(location: Location) -> str:
+    where = f"{location.source}/{location.uri}"
+    return where if location.similarity == 1 else f"{where} ({int(100 * location.similarity)}% alike)"

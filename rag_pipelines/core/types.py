@@ -262,8 +262,26 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Another document in which a passage stands, or nearly.
+
+    `start` and `end` slice its stored text; None where it is known only as a near-duplicate of a document
+    in which the passage stands, as one that is collapsed is. `similarity` is 1 for equal texts.
+    """
+
+    source: str
+    uri: str
+    title: str | None
+    link: str | None
+    doc_id: str
+    start: int | None
+    end: int | None
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
-    """One ranked answer of retrieval; `rank` from 1."""
+    """One ranked answer of retrieval; `rank` from 1. `locations` are the most similar first, one a document."""
 
     rank: int
     score: float
@@ -271,3 +289,4 @@ class Passage:
     title: str | None
     citation: Citation
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    locations: tuple[Location, ...] = ()

@@ -49,7 +49,7 @@ RESERVED = frozenset(
 )  # fmt: skip
 """Every key that this program writes at the top level of a payload; users' own lie under `meta`."""
 
-INDEXED_KEYWORDS = (TENANT, ACL, DOC_ID, SOURCE)
+INDEXED_KEYWORDS = (TENANT, ACL, DOC_ID, SOURCE, TEXT_HASH)
 INDEXED_INTEGERS = (ADDED, REMOVED, CLASSIFICATION_RANK)
 
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")

@@ -18,11 +18,12 @@ from rag_pipelines.core.ports import (
     SearchRequest,
     VectorEngine,
 )
-from rag_pipelines.core.types import Citation, Hit, Passage, Principal
-from rag_pipelines.governance.access import access_condition
+from rag_pipelines.core.types import Citation, Hit, Location, Passage, Principal
 from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.filters import Value, filter_condition
+from rag_pipelines.retrieval.grouping import Group, distinct
+from rag_pipelines.retrieval.locations import Reach, find_locations
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class SearchResult:
 
 
 def passage_json(passage: Passage) -> dict[str, Any]:
-    """One passage, flat: rank, score, text, title and everything of its citation."""
+    """One passage, flat: rank, score, text, title, everything of its citation, and its other locations."""
     citation = asdict(passage.citation)
     citation["heading_path"] = list(passage.citation.heading_path)
     return {
@@ -53,6 +54,7 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "title": passage.title,
         **citation,
         "metadata": dict(passage.metadata),
+        "locations": [asdict(location) for location in passage.locations],
     }
 
 
@@ -126,21 +128,33 @@ class Searcher:
     ) -> SearchResult:
         """The k best passages that the principal may read, of the live version or an earlier published one.
 
-        Raises NotPublished, NotFound for an unknown version, ConfigError for an unknown filter field,
-        EmbeddingError and EngineError.
+        With `distinct` in the index's YAML no two of them say the same. Raises NotPublished, NotFound for an
+        unknown version, ConfigError for an unknown filter field, EmbeddingError and EngineError.
         """
-        allowed = All((access_condition(principal), filter_condition(filters or {}, self.config)))
+        asked = filter_condition(filters or {}, self.config)
         number, opened, owned = self._at(version)
-        condition = All((opened.shown(number), allowed))
+        reach = Reach(
+            self._catalog,
+            self.config.index,
+            opened.reader,
+            opened.shown(number),
+            set(opened.hidden),
+            principal,
+        )
         try:
-            hits = opened.reader.search(self._request(opened.encoder, query, k, condition))
+            request = self._request(opened.encoder, query, k, All((reach.readable, asked)))
+            groups = self._groups(reach, request)
+            locations = find_locations(groups, reach, self.config.retrieval.locations)
         finally:
             if owned:
                 opened.reader.close()
         return SearchResult(
             self.config.index,
             number,
-            tuple(to_passage(rank, hit, number) for rank, hit in enumerate(hits, start=1)),
+            tuple(
+                to_passage(rank, group.best, number, places)
+                for rank, (group, places) in enumerate(zip(groups, locations, strict=True), start=1)
+            ),
         )
 
     def warm(self) -> None:
@@ -219,6 +233,11 @@ class Searcher:
         reader = self._engine.reader(pointer.collection, pointer.snapshot)
         return _Open(pointer, hidden, reader, encoder)
 
+    def _groups(self, reach: Reach, request: SearchRequest) -> list[Group]:
+        if self.config.retrieval.distinct:
+            return distinct(reach.reader.search, request, reach.clusters, self.config.dedup)
+        return [Group(hit) for hit in reach.reader.search(request)]
+
     def _request(self, encoder: QueryEncoder, query: str, k: int, condition: Condition) -> SearchRequest:
         retrieval = self.config.retrieval
         use_dense = retrieval.mode in ("hybrid", "dense")
@@ -234,8 +253,8 @@ class Searcher:
         )
 
 
-def to_passage(rank: int, hit: Hit, version: int) -> Passage:
-    """A hit with its citation."""
+def to_passage(rank: int, hit: Hit, version: int, locations: tuple[Location, ...] = ()) -> Passage:
+    """A hit with its citation and its other locations."""
     payload = hit.payload
     citation = Citation(
         source=payload["source"],
@@ -261,4 +280,5 @@ def to_passage(rank: int, hit: Hit, version: int) -> Passage:
         payload.get("title"),
         citation,
         payload.get("meta") or {},
+        locations,
     )

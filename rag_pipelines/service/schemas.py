@@ -30,6 +30,18 @@ EXAMPLE_PASSAGE: dict[str, Any] = {
     "version": 7,
     "link": "https://wiki.example/hr/leave-policy",
     "metadata": {},
+    "locations": [
+        {
+            "source": "intranet",
+            "uri": "people/leave.html",
+            "title": "Leave policy",
+            "link": "https://intranet.example/people/leave.html",
+            "doc_id": "b1f0c2d4-8a7e-5f36-9c21-4d5e6f7a8b9c",
+            "start": 398,
+            "end": 455,
+            "similarity": 1.0,
+        }
+    ],
 }
 
 
@@ -58,6 +70,22 @@ class SearchBody(BaseModel):
     )
 
 
+class LocationBody(BaseModel):
+    """Another document in which a passage stands, or nearly, that the principal may read too.
+
+    `start` and `end` are null where only its document is known to be a near-duplicate, as one that is collapsed is.
+    """
+
+    source: str
+    uri: str
+    title: str | None
+    link: str | None
+    doc_id: str
+    start: int | None
+    end: int | None
+    similarity: float = Field(description="1 for the same text.")
+
+
 class PassageBody(BaseModel):
     """One passage and where it stands: `start` and `end` slice the document's stored text."""
 
@@ -83,6 +111,7 @@ class PassageBody(BaseModel):
     version: int
     link: str | None
     metadata: dict[str, Any]
+    locations: list[LocationBody] = Field(description="Most similar first, one a document.")
 
 
 class SearchAnswer(BaseModel):

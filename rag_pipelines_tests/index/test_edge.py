@@ -116,7 +116,8 @@ def test_payload_indexes_are_there_from_the_start(engine: EdgeEngine) -> None:
             field: str(info.data_type).rsplit(".")[-1] for field, info in shard.info().payload_schema.items()
         }
     assert indexed == {
-        **dict.fromkeys(["tenant", "acl", "doc_id", "source", "meta.language", "meta.tags"], "Keyword"),
+        **dict.fromkeys(["tenant", "acl", "doc_id", "source", "text_hash"], "Keyword"),
+        **dict.fromkeys(["meta.language", "meta.tags"], "Keyword"),
         **dict.fromkeys(["added", "removed", "classification_rank", "meta.year"], "Integer"),
         "modified_at": "Datetime",
     }
