@@ -20,9 +20,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
-from rag_pipelines.config import models
+from rag_pipelines.config import dedup, models
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
+from rag_pipelines.config.retrieval import RetrievalConfig
 from rag_pipelines.sources import CONNECTORS
 from rag_pipelines.sources.record_fields import RecordFields
 from rag_pipelines_tests.shared_data import ROOT
@@ -38,11 +39,13 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     models.Chunking,
     models.ParsingLimits,
     models.SourceLimits,
+    dedup.SourceDedup,
     models.IndexConfig,
     models.EmbeddingConfig,
     models.OpenAIEmbedding,
     models.SparseConfig,
-    models.RetrievalConfig,
+    dedup.DedupConfig,
+    RetrievalConfig,
     models.ServiceConfig,
     models.PrincipalConfig,
     *(connector.params for connector in CONNECTORS.values()),

@@ -8,12 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from rag_pipelines.catalog.documents import expected_fingerprint, lift_quarantine
+from rag_pipelines.catalog.duplicates import collapsed_condition
 from rag_pipelines.catalog.marks import restricted
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import chunks, documents, embeddings, index_documents, quarantine
 from rag_pipelines.core.types import Chunk, embed_text
 
 DOCUMENT_COLUMNS = tuple(documents.c)
+COLLAPSED = "collapsed"
+"""The fingerprint of the chunks of a document that another one stands for: there are none."""
 
 
 def chunk_due(
@@ -46,9 +49,13 @@ def chunk_pending(
     fingerprints: Mapping[str, str],
     only: Sequence[str] | None = None,
 ) -> tuple[list[Row], list[str]]:
-    """What `chunk_due` returns, and the documents whose quarantine it lifts; writes nothing."""
+    """What `chunk_due` returns, and the documents whose quarantine it lifts; writes nothing.
+
+    Rows have the columns of `documents`, and `collapsed`: another document stands for this one.
+    """
     doc, own = documents.c, index_documents.c
-    expected = expected_fingerprint(doc.media_type, fingerprints)
+    collapsed = collapsed_condition(index)
+    expected = sa.case((collapsed, COLLAPSED), else_=expected_fingerprint(doc.media_type, fingerprints))
     of_chunking = sa.and_(
         quarantine.c.doc_id == doc.doc_id, quarantine.c.stage == "chunk", quarantine.c.index_name == index
     )
@@ -64,7 +71,7 @@ def chunk_pending(
     leftover = sa.and_(sa.or_(~doc.live, doc.parsed_hash.is_(None)), own.chunk_count > 0)
     joined = documents.outerjoin(index_documents, sa.and_(own.doc_id == doc.doc_id, own.index_name == index))
     statement = (
-        sa.select(*DOCUMENT_COLUMNS)
+        sa.select(*DOCUMENT_COLUMNS, collapsed.label("collapsed"))
         .select_from(joined)
         .where(doc.source == source, doc.shard.in_(shards), sa.or_(stale, leftover))
     )

@@ -17,7 +17,15 @@ EACH = 0
 SIZES: dict[str, tuple[int, dict[str, int]]] = {
     "documents": (
         1_000_000,
-        {"doc_id": EACH, "source": 1, "shard": 16, "live": 2, "touched": 10_000, "raw_hash": EACH},
+        {
+            "doc_id": EACH,
+            "source": 1,
+            "shard": 16,
+            "live": 2,
+            "touched": 10_000,
+            "raw_hash": EACH,
+            "parsed_hash": EACH,
+        },
     ),
     "exclusions": (10_000, {"doc_id": EACH, "source": 1}),
     "quarantine": (10_000, {"doc_id": EACH, "stage": 3, "index_name": 1, "source": 1, "shard": 16}),
@@ -49,6 +57,13 @@ SIZES: dict[str, tuple[int, dict[str, int]]] = {
     "latencies": (
         100_000,
         {"doc_id": EACH, "index_name": 1, "source": 1, "kind": 3, "tick": 10_000, "effective_at": 10_000},
+    ),
+    "signatures": (1_000_000, {"dedup_fp": 2, "parsed_hash": EACH}),
+    "bands": (16_000_000, {"dedup_fp": 2, "band": 16, "key": 8_000_000, "parsed_hash": 1_000_000}),
+    "pairs": (1_000_000, {"dedup_fp": 2, "low": 500_000, "high": 500_000}),
+    "members": (
+        1_000_000,
+        {"doc_id": EACH, "index_name": 1, "source": 1, "parsed_hash": EACH, "cluster": 500_000},
     ),
     "approval_documents": (10_000, {"doc_id": EACH, "approval_id": 1}),
     "sync_counts": (10_000, {"run_id": 1_000, "source": 1, "name": 10}),

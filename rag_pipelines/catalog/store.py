@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from rag_pipelines.catalog.statistics import tell_sizes
 from rag_pipelines.core.errors import CatalogError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/`; a test holds it against alembic's own answer."""
 
 Transaction = sa.Connection

@@ -64,6 +64,7 @@ documents = sa.Table(
     sa.Index("ix_documents_source_shard_live", "source", "shard", "live"),
     sa.Index("ix_documents_source_touched", "source", "touched"),
     sa.Index("ix_documents_raw_hash", "raw_hash"),
+    sa.Index("ix_documents_parsed_hash", "parsed_hash"),
 )
 sa.Index(
     "ix_documents_gone",

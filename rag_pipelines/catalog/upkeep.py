@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from rag_pipelines.catalog import collection_rows, versions
 from rag_pipelines.catalog.control_tables import latencies, marks, tombstones
+from rag_pipelines.catalog.dedup_tables import members
 from rag_pipelines.catalog.marks import stage_marks
 from rag_pipelines.catalog.store import Catalog, Transaction, batches, reading
 from rag_pipelines.catalog.tables import (
@@ -120,6 +121,9 @@ def forget_gone(tx: Transaction) -> int:
         sa.select(tombstones.c.doc_id)
         .where(tombstones.c.index_name.in_(names), tombstones.c.doc_id == doc.doc_id)
         .exists(),
+        sa.select(members.c.doc_id)
+        .where(members.c.index_name.in_(names), members.c.doc_id == doc.doc_id)
+        .exists(),
     )
     pending = sa.select(latencies.c.doc_id).where(latencies.c.effective_at.is_(None))
     chosen = sa.select(doc.doc_id).where(
@@ -132,9 +136,9 @@ def forget_gone(tx: Transaction) -> int:
 
 
 def _index_names(tx: Transaction) -> list[str]:
-    """Every index that documents were ever chunked or hidden for, by hops through the key."""
+    """Every index that documents were ever compared, chunked or hidden for, by hops through the key."""
     found: set[str] = set()
-    for table in (index_documents, tombstones):
+    for table in (index_documents, tombstones, members):
         name = ""
         while True:
             least = sa.select(sa.func.min(table.c.index_name)).where(table.c.index_name > name)

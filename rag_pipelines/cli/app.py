@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rag_pipelines import __version__
-from rag_pipelines.cli import inspect, planning, query, running, upkeep, versioning
+from rag_pipelines.cli import duplicates, inspect, planning, query, running, upkeep, versioning
 from rag_pipelines.core.errors import RagPipelinesError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 running.register(app)
 inspect.register(app)
+duplicates.register(app)
 planning.register(app)
 versioning.register(app)
 upkeep.register(app)

@@ -10,6 +10,7 @@ import typer
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import reports, versions
 from rag_pipelines.catalog.approvals import pending_approvals
+from rag_pipelines.catalog.duplicates import count_duplicates
 from rag_pipelines.catalog.latencies import latency_summary
 from rag_pipelines.cli.output import failures, moment, print_json, print_table, say, tell
 from rag_pipelines.pipeline.workspace import Workspace, open_workspace
@@ -38,13 +39,14 @@ def status(as_json: Json = False) -> None:
             return
         print_table(
             "Indexes",
-            ("index", "live version", "published", "documents", "chunks", "waiting", "pinned"),
+            ("index", "live version", "published", "documents", "duplicates", "chunks", "waiting", "pinned"),
             [
                 (
                     i["index"],
                     i["version"],
                     moment(i["published_at"]),
                     i["documents"],
+                    i["duplicates"],
                     i["chunks"],
                     i["candidate"],
                     i["pinned"],
@@ -179,6 +181,7 @@ def _index_status(workspace: Workspace, name: str) -> dict[str, Any]:
         "version": live.version if live else None,
         "published_at": row["published_at"] if row else None,
         "documents": row["stats"].get("documents") if row else None,
+        **count_duplicates(workspace.catalog, name),
         "chunks": row["stats"].get("chunks") if row else None,
         "candidate": waiting["number"] if waiting else None,
         "pinned": live.pinned if live else None,

@@ -121,6 +121,14 @@ def _about_source(source: SourcePlan, index: str) -> list[str]:
         found.append(
             f"{source.source}: {source.counts['held']} deletions would be held for approval: {source.held_reason}"
         )
+    if index in source.compared_anew:
+        found.append(
+            f"{source.source}: its documents are compared for duplicates anew, which is not foreseen"
+        )
+    if source.at_most:
+        found.append(
+            f"{source.source}: copies of other documents, which are left out, are counted as indexed"
+        )
     if source.of:
         found.append(
             f"{source.source}: {source.sampled} of {source.of} documents were read; its counts are estimates"

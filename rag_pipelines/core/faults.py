@@ -58,6 +58,12 @@ PLACES: dict[str, dict[str, str]] = {
         "embed.computed": "a batch of vectors is computed and nowhere stored",
         "embed.saved": "the batch's vectors are committed",
     },
+    "pipeline.sign": {
+        "dedup.signed": "a batch of texts is signed and compared, no document is looked at yet",
+    },
+    "pipeline.deduplicate": {
+        "dedup.chosen": "a batch's duplicates are committed, what follows from them is not done",
+    },
     "pipeline.stage": {
         "stage.opened": "the candidate is open and the source marked as staged in part",
         "stage.intended": "a batch's intention is committed, the engine untouched",
@@ -114,6 +120,8 @@ PLACES: dict[str, dict[str, str]] = {
         "vacuum.tidied": "some gone documents are forgotten",
     },
     "pipeline.artifacts": {
+        "vacuum.settings_forgotten": "signatures made with other settings are deleted",
+        "vacuum.signatures_forgotten": "some texts that no document has are no longer compared with",
         "vacuum.artifact_deleted": "one artifact that nothing refers to is deleted",
     },
     "pipeline.reconcile": {

@@ -1,20 +1,23 @@
-"""The assets after the listings: parsed documents, and per index chunks to published."""
+"""The assets after the listings: parsed documents, and per index duplicates to published."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import dagster as dg
 
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import reports, versions
+from rag_pipelines.catalog.duplicate_reports import compared_by_shard
+from rag_pipelines.catalog.store import Catalog
 from rag_pipelines.config.models import IndexConfig, SourceConfig
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.defs.automation import follows, shard_changed
 from rag_pipelines.defs.keys import DOCUMENTS, PARSED, source_key
 from rag_pipelines.defs.metadata import (
     count_metadata,
+    duplicates_metadata,
     parsed_metadata,
     published_metadata,
     show_shards,
@@ -23,6 +26,7 @@ from rag_pipelines.defs.metadata import (
 from rag_pipelines.defs.partitions import shards_by_source
 from rag_pipelines.defs.resources import Rag, explained
 from rag_pipelines.pipeline.chunk import chunk
+from rag_pipelines.pipeline.deduplicate import deduplicate
 from rag_pipelines.pipeline.embed import embed
 from rag_pipelines.pipeline.parse import parse
 from rag_pipelines.pipeline.publish import publish
@@ -32,10 +36,24 @@ from rag_pipelines.pipeline.workspace import Workspace
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 Verb = Callable[[Workspace, str, str, Sequence[int], str, Progress | None], Counter[str]]
+DUPLICATES = (
+    "Documents that say the same, and which of them stands for which others; only changes are compared."
+)
 CHUNKS = "Passages with exact offsets, cut along headings; only documents whose text changed are cut again."
 EMBEDDINGS = "Vectors by (text, model); a text that was ever embedded is not embedded again."
 STAGED = "Points of the next version, written beside the live one and visible to nobody yet."
 PUBLISHED = "The version that the query service reads: one pointer that moves, whole or not at all."
+
+
+class _Step(NamedTuple):
+    """A verb that takes shards of a source through an index, and what the UI shows of it afterwards."""
+
+    name: str
+    verb: Verb
+    description: str
+    rows: Callable[[Catalog, str, Sequence[str]], Mapping[tuple[str, int], int]]
+    metadata: Callable[[Catalog, str], Mapping[str, Any]] = reports.index_totals
+    kind: str = "python"
 
 
 def parsed_asset(
@@ -73,11 +91,13 @@ def parsed_asset(
 
 
 def index_assets(config: IndexConfig, partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
-    """Chunks, embeddings, staged points and the published version of one index."""
-    chunks = _stage_asset(config, "chunks", PARSED, chunk, partitions, CHUNKS)
-    embeddings = _stage_asset(config, "embeddings", chunks.key, embed, partitions, EMBEDDINGS)
-    staged = _stage_asset(config, "staged", embeddings.key, _stage_whole, partitions, STAGED)
-    return [chunks, embeddings, staged, _published_asset(config, staged.key)]
+    """Clusters of duplicates, chunks, embeddings, staged points and the published version of one index."""
+    assets: list[dg.AssetsDefinition] = []
+    upstream = PARSED
+    for step in STEPS_BY_SHARD:
+        assets.append(_stage_asset(config, step, upstream, partitions))
+        upstream = assets[-1].key
+    return [*assets, _published_asset(config, upstream)]
 
 
 def _published_asset(config: IndexConfig, upstream: dg.AssetKey) -> dg.AssetsDefinition:
@@ -107,37 +127,35 @@ def _published_asset(config: IndexConfig, upstream: dg.AssetKey) -> dg.AssetsDef
 
 
 def _stage_asset(
-    config: IndexConfig,
-    step: str,
-    upstream: dg.AssetKey,
-    verb: Verb,
-    partitions: dg.PartitionsDefinition[str],
-    description: str,
+    config: IndexConfig, step: _Step, upstream: dg.AssetKey, partitions: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
     @dg.asset(
-        key=[config.index, step],
+        key=[config.index, step.name],
         group_name=f"index_{config.index}",
-        kinds={"qdrant"} if step == "staged" else {"python"},
+        kinds={step.kind},
         deps=[upstream],
         partitions_def=partitions,
         backfill_policy=SINGLE_RUN,
         automation_condition=follows(),
         required_resource_keys={"rag"},
-        description=description,
+        description=step.description,
     )
     def stage_of_index(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         rag: Rag = context.resources.rag
         began = time.monotonic()
         counts: Counter[str] = Counter()
-        for source, shards in shards_by_source(context.partition_keys).items():
+        selected = shards_by_source(context.partition_keys)
+        for source, shards in selected.items():
             if config.covers(source):
                 with explained(context):
                     counts.update(
-                        verb(rag.workspace, config.index, source, shards, context.run_id, rag.progress)
+                        step.verb(rag.workspace, config.index, source, shards, context.run_id, rag.progress)
                     )
-        totals = reports.index_totals(rag.workspace.catalog, config.index)
-        show_shards(context, reports.chunks_by_shard(rag.workspace.catalog, config.index))
-        return dg.MaterializeResult(metadata=count_metadata(counts, time.monotonic() - began) | totals)
+        metadata = count_metadata(counts, time.monotonic() - began)
+        show_shards(context, step.rows(rag.workspace.catalog, config.index, list(selected)))
+        return dg.MaterializeResult(
+            metadata={**metadata, **step.metadata(rag.workspace.catalog, config.index)}
+        )
 
     return stage_of_index
 
@@ -159,3 +177,15 @@ def _stage_whole(
     if row is None or row["error"] is None:  # what could not be listed is not fresh
         mark_synced(workspace, source)
     return counts
+
+
+def _chunk_rows(catalog: Catalog, index: str, _: Sequence[str]) -> dict[tuple[str, int], int]:
+    return reports.chunks_by_shard(catalog, index)
+
+
+STEPS_BY_SHARD = (
+    _Step("duplicates", deduplicate, DUPLICATES, compared_by_shard, duplicates_metadata),
+    _Step("chunks", chunk, CHUNKS, _chunk_rows),
+    _Step("embeddings", embed, EMBEDDINGS, _chunk_rows),
+    _Step("staged", _stage_whole, STAGED, _chunk_rows, kind="qdrant"),
+)

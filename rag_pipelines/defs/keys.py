@@ -15,7 +15,7 @@ EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,7}"
 PARSED = dg.AssetKey("parsed_documents")
 QUEUE_TAG = {"rag/sync": "catalog"}
 REINDEX, REDO = "reindex", "redo_documents"
-STEPS = ("chunks", "embeddings", "staged", "published")
+STEPS = ("duplicates", "chunks", "embeddings", "staged", "published")
 SYNC_ALL = "sync_all"
 
 

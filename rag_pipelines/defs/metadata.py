@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 
-from rag_pipelines.catalog import reports, versions
+from rag_pipelines.catalog import duplicate_reports, reports, versions
+from rag_pipelines.catalog.duplicates import count_duplicates
 from rag_pipelines.catalog.latencies import latency_summary
 from rag_pipelines.catalog.marks import shard_versions
 from rag_pipelines.catalog.observations import live_by_shard
@@ -17,6 +18,10 @@ from rag_pipelines.pipeline.workspace import Workspace
 
 SHOWN = 200
 """Rows of a table kept with one event; the whole list is what the command shows."""
+
+
+LARGEST, SAMPLES = 20, 10
+"""Clusters and pairs of duplicates that one event shows."""
 
 
 def count_metadata(counts: Mapping[str, int], seconds: float) -> dict[str, Any]:
@@ -132,6 +137,38 @@ def parsed_metadata(workspace: Workspace, sources: Sequence[str]) -> dict[str, A
     return found
 
 
+def duplicates_metadata(catalog: Catalog, index: str) -> dict[str, Any]:
+    """The clusters of an index: how many, the largest of them, their sizes, and pairs to judge the threshold by."""
+    sizes = duplicate_reports.cluster_sizes(catalog, index)
+    histogram = duplicate_reports.size_histogram(sizes)
+    bars = duplicate_reports.bars([clusters for _, clusters in histogram])
+    drawn = [
+        {"documents": documents, "clusters": clusters, "": bar}
+        for (documents, clusters), bar in zip(histogram, bars, strict=True)
+    ]
+    largest = [
+        {"representative": row["uri"], **row, "least similarity": _rounded(row["least_similarity"])}
+        for row in duplicate_reports.largest_clusters(catalog, index, LARGEST)
+    ]
+    samples = [
+        {
+            "document": f"{row['source']}: {row['uri']}",
+            "representative": f"{row['representative_source']}: {row['representative']}",
+            "similarity": _rounded(row["similarity"]),
+            "policy": row["policy"],
+        }
+        for row in duplicate_reports.sample_pairs(catalog, index, SAMPLES)
+    ]
+    columns = ("representative", "source", "documents", "indexed", "sources", "least similarity")
+    return {
+        "clusters": sum(clusters for _, clusters in sizes),
+        **count_duplicates(catalog, index),
+        "cluster_sizes": table(drawn, ("documents", "clusters", "")),
+        "largest_clusters": table(largest, columns),
+        "samples": table(samples, ("document", "representative", "similarity", "policy")),
+    }
+
+
 def version_metadata(rows: Sequence[Row]) -> dict[str, Any]:
     """The newest versions of an index."""
     shown = [
@@ -146,3 +183,7 @@ def version_metadata(rows: Sequence[Row]) -> dict[str, Any]:
         for row in rows[:10]
     ]
     return {"versions": table(shown, ("version", "status", "documents", "chunks", "created", "published"))}
+
+
+def _rounded(similarity: float | None) -> str:
+    return "" if similarity is None else f"{similarity:.3f}"

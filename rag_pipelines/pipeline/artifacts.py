@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from rag_pipelines.catalog import recovery, upkeep
+from rag_pipelines.catalog import recovery, signatures, upkeep
 from rag_pipelines.core.faults import fault_point
+from rag_pipelines.dedup import band_keys, dedup_fingerprint, from_bytes
 from rag_pipelines.pipeline.workspace import Workspace
 
 MARK = 16
@@ -40,6 +41,31 @@ def remove_unreferenced(workspace: Workspace) -> tuple[int, int]:
         removed += 1
     blobs.remove_leftovers()
     return removed, size
+
+
+def forget_signatures(workspace: Workspace) -> None:
+    """Delete what was remembered of texts that no document has any more, and of settings that no index has.
+
+    To be called before their artifacts are deleted: a text whose signature is there may be looked up.
+    """
+    settings = {
+        dedup_fingerprint(config.dedup): config.dedup for config in workspace.configuration.indexes.values()
+    }
+    with workspace.catalog.begin() as tx:
+        signatures.forget_settings(tx, settings)
+    fault_point("vacuum.settings_forgotten")
+    for name, config in settings.items():
+        while True:
+            with workspace.catalog.begin() as tx:
+                found = signatures.unused_texts(tx, name)
+                keys = {
+                    text: band_keys(from_bytes(data, config), config) if data is not None else []
+                    for text, data in found.items()
+                }
+                signatures.forget_texts(tx, name, keys)
+            fault_point("vacuum.signatures_forgotten")
+            if not found:
+                break
 
 
 def _marks(names: Iterable[str]) -> npt.NDArray[np.uint64]:

@@ -17,6 +17,7 @@ from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import Progress, Tokenizer
 from rag_pipelines.core.types import Chunk, ParsedDocument
+from rag_pipelines.pipeline.deduplicate import deduplicate
 from rag_pipelines.pipeline.passes import Pass, begin_pass, end_pass
 from rag_pipelines.pipeline.progress import Silent, elapsed_ms
 from rag_pipelines.pipeline.workspace import Workspace
@@ -56,6 +57,9 @@ def chunk(
         workspace.count(run_id, source, {**counts, "ms_chunk": elapsed_ms(began)})
         progress.finish("chunk")
     end_pass(workspace, stage_pass)
+    if counts["chunk_refused"]:  # what they stood for has to be cut in their place
+        deduplicate(workspace, index, source, shards, run_id, progress)
+        counts.update(chunk(workspace, index, source, shards, run_id, progress))
     return counts
 
 
@@ -84,7 +88,7 @@ def _chunk_all(
         made, refused = cut(workspace, index_config, batch, chunking.rule_for, _stored(workspace))
         with workspace.catalog.begin() as tx:
             for row in batch:
-                chunk_fp = fingerprints.get(row["media_type"])
+                chunk_fp = rows.COLLAPSED if row["collapsed"] else fingerprints.get(row["media_type"])
                 if row["doc_id"] in refused:
                     document_rows.save_quarantined(
                         tx, [_refusal(row, index, refused[row["doc_id"]], chunk_fp or "")]
@@ -112,10 +116,13 @@ def cut(
     rule_for: Callable[[str], ChunkingRule],
     parsed_of: Callable[[Row], ParsedDocument],
 ) -> tuple[dict[str, list[Chunk]], dict[str, str]]:
-    """Chunks by document, and the reason for each document that could not be cut; writes nothing."""
+    """Chunks by document, and the reason for each document that could not be cut; writes nothing.
+
+    None of documents that are gone, or `collapsed` into another one.
+    """
     by_rule: dict[ChunkingRule, list[tuple[str, ParsedDocument]]] = {}
     for row in batch:
-        if row["live"] and row["parsed_hash"] is not None:
+        if row["live"] and row["parsed_hash"] is not None and not row["collapsed"]:
             by_rule.setdefault(rule_for(row["media_type"]), []).append((row["doc_id"], parsed_of(row)))
     made: dict[str, list[Chunk]] = {}
     refused: dict[str, str] = {}

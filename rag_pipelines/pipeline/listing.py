@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -115,7 +116,7 @@ class Comparison:
 def listed_row(config: SourceConfig, doc_id: str, item: SourceItem) -> dict[str, Any]:
     """The columns of `documents` that a listing decides."""
     access = resolve_access(config, item)
-    metadata = json.loads(json.dumps(dict(item.metadata), default=str, sort_keys=True))
+    metadata = json.loads(json.dumps(_metadata(config, item), default=str, sort_keys=True))
     row: dict[str, Any] = {
         "doc_id": doc_id,
         "source": config.source,
@@ -133,6 +134,13 @@ def listed_row(config: SourceConfig, doc_id: str, item: SourceItem) -> dict[str,
     row["size"] = item.size
     row["modified_at"] = item.modified_at.isoformat() if item.modified_at else None
     return row
+
+
+def _metadata(config: SourceConfig, item: SourceItem) -> dict[str, Any]:
+    """What the connector knows, else what the uri says, else what the source's YAML says of all documents."""
+    found = re.search(config.uri_metadata, item.uri) if config.uri_metadata else None
+    named = {name: text for name, text in found.groupdict().items() if text is not None} if found else {}
+    return {**config.metadata, **named, **item.metadata}
 
 
 def resolve_access(config: SourceConfig, item: SourceItem) -> Access:

@@ -71,7 +71,8 @@ class Plan:
     def nothing(self) -> bool:
         """Whether the sync would find everything as it is."""
         publishes = any(index.publishes for index in self.indexes.values())
-        return not (self.errors or publishes or any(self.total(name) for name in CHANGES))
+        compared = any(plan.compared_anew for plan in self.sources.values())
+        return not (self.errors or publishes or compared or any(self.total(name) for name in CHANGES))
 
     def total(self, name: str, index: str | None = None) -> int:
         """A count over all sources, and over all indexes or one."""
@@ -221,6 +222,8 @@ def _source_json(source: SourcePlan, index: str) -> dict[str, Any]:
         **source.indexes.get(index, {}),
         "listed_now": source.listed,
         "settings": list(source.settings),
+        "compared_anew": index in source.compared_anew,
+        "at_most": source.at_most,
         "held_reason": source.held_reason,
         "sampled": source.of > 0,
         "sampled_documents": source.sampled,

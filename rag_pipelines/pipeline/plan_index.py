@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rag_pipelines.catalog import chunks as chunk_rows
-from rag_pipelines.catalog import planning, staged
+from rag_pipelines.catalog import duplicates, planning, staged
 from rag_pipelines.catalog import points as point_rows
 from rag_pipelines.catalog.store import Row, batches, reading
 from rag_pipelines.catalog.values import storable_json
@@ -65,11 +65,11 @@ class Forecast:
         """Documents whose text stays, or that are gone: put each where its work is."""
         for batch in batches(rows, PLACED_AT_ONCE):
             with reading(self.workspace.catalog.engine) as tx:
-                places = planning.places_of(tx, self.target.space.index, [row["doc_id"] for row in batch])
+                ids = [row["doc_id"] for row in batch]
+                places = planning.places_of(tx, self.target.space.index, ids)
+                collapsed = duplicates.collapsed_texts(tx, self.target.space.index, ids)
             for row in batch:
-                self._place(
-                    {**row, **planning.NO_PLACE, **places.get(row["doc_id"], {})}, row["doc_id"] in places
-                )
+                self._place(_state(row, places, collapsed), row["doc_id"] in places)
 
     def add(self, part: Part, rows: Sequence[Row], parsed_of: Callable[[Row], ParsedDocument]) -> None:
         """Cut and stage a batch of documents in memory, counting into the part."""
@@ -78,7 +78,8 @@ class Forecast:
         with reading(self.workspace.catalog.engine) as tx:
             places = planning.places_of(tx, index, ids)
             before = planning.chunk_keys(tx, index, ids)
-        seen = [{**row, **planning.NO_PLACE, **places.get(row["doc_id"], {})} for row in rows]
+            collapsed = duplicates.collapsed_texts(tx, index, ids)
+        seen = [_state(row, places, collapsed) for row in rows]
         due = [row for row in seen if self._is_due(row)]
         made, refused = cut(self.workspace, self.target.config, due, self.source.chunking.rule_for, parsed_of)
         chunks = {row["doc_id"]: made.get(row["doc_id"], []) for row in due if row["doc_id"] not in refused}
@@ -141,6 +142,8 @@ class Forecast:
             self._stage(self.sure, [state], {})
 
     def _wanted(self, state: Row) -> str:
+        if state["collapsed"]:
+            return chunk_rows.COLLAPSED
         media_type = state["media_type"] or ""
         if media_type not in self.wanted:
             rule = self.source.chunking.rule_for(media_type)
@@ -247,9 +250,7 @@ class Forecast:
         if stage_pass.nothing:
             return
         states = staged.stage_state(self.workspace.catalog, space.index, source, self.shards, stage_pass.only)
-        for state in states:
-            if self._is_open(state):
-                self._place(state, True)
+        self.place([state for state in states if self._is_open(state)])
 
     def _is_open(self, row: Row) -> bool:
         return row["doc_id"] not in self.placed and row["doc_id"] not in self.reparsed
@@ -265,6 +266,13 @@ class Forecast:
         ):
             if doc_id not in self.recut and doc_id not in self.reparsed:
                 yield text
+
+
+def _state(row: Row, places: Mapping[str, Row], collapsed: Mapping[str, str]) -> Row:
+    """The document with its place in the index; those that lose or find a representative now are not foreseen."""
+    doc_id = row["doc_id"]
+    standing_aside = row["live"] and collapsed.get(doc_id) == row["parsed_hash"]
+    return {**row, **planning.NO_PLACE, **places.get(doc_id, {}), "collapsed": standing_aside}
 
 
 def document_weight(row: Row) -> float:

@@ -10,6 +10,7 @@ from rag_pipelines.blobs import encode_parsed
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import planning
 from rag_pipelines.catalog import points as point_rows
+from rag_pipelines.catalog.duplicates import COLLAPSE
 from rag_pipelines.catalog.marks import unlucky_documents
 from rag_pipelines.catalog.store import Row, reading
 from rag_pipelines.catalog.values import storable_json
@@ -23,7 +24,7 @@ from rag_pipelines.pipeline.parse import Reader, parse_settings
 from rag_pipelines.pipeline.passes import begin_pass
 from rag_pipelines.pipeline.plan_index import Forecast, document_weight
 from rag_pipelines.pipeline.plan_parts import Part, Quarantine, Stratum
-from rag_pipelines.pipeline.plan_target import Target, settings_changes
+from rag_pipelines.pipeline.plan_target import Target, compared_anew, settings_changes
 from rag_pipelines.pipeline.workspace import Workspace
 
 STRATA = ("chunk", "gone", "stage")
@@ -34,6 +35,8 @@ READ = ("fetched", "parsed", "same_bytes", "same_text", "refused")
 class SourcePlan:
     """Counts by the names that the stages of a sync report them under, `indexes` per index.
 
+    `compared_anew` are indexes in which other documents may be copies of others afterwards; `at_most` says that
+    new copies, which the sync leaves out, are counted as if they were indexed.
     `listed` is false for a source that is only brought along because an index changes its vector space.
     `sampled` and `of`: how many documents were looked at in place of how many, 0 where all were.
     """
@@ -46,6 +49,8 @@ class SourcePlan:
     sampled: int = 0
     of: int = 0
     listed: bool = True
+    compared_anew: tuple[str, ...] = ()
+    at_most: bool = False
     error: str | None = None
 
 
@@ -259,4 +264,6 @@ class _Planner:
             least.kept,
             least.of,
             listed,
+            tuple(compared_anew(self._workspace, self._config, self._targets)),
+            self._config.dedup.policy == COLLAPSE and any(found["chunked"] for found in indexes.values()),
         )

@@ -11,6 +11,7 @@ from rag_pipelines.catalog.store import Row, reading
 from rag_pipelines.chunking import chunker_name
 from rag_pipelines.config.models import IndexConfig, SourceConfig
 from rag_pipelines.pipeline.chunk import chunking_fingerprint
+from rag_pipelines.pipeline.deduplicate import duplicates_fingerprint
 from rag_pipelines.pipeline.parse import parse_settings
 from rag_pipelines.pipeline.space import Space, describe_space
 from rag_pipelines.pipeline.stage import stage_fingerprint
@@ -92,6 +93,20 @@ def settings_changes(workspace: Workspace, source: SourceConfig, targets: Sequen
             if not cut and not target.reason and _differs(staged, source.source, staging):
                 found.append(f"what points of index {index} carry")
     return found
+
+
+def compared_anew(workspace: Workspace, source: SourceConfig, targets: Sequence[Target]) -> list[str]:
+    """Indexes in which the source's documents get other duplicates for other settings; which, nobody knows yet."""
+    with reading(workspace.catalog.engine) as tx:
+        return [
+            target.config.index
+            for target in targets
+            if _differs(
+                marks.stage_marks(tx, "dedup", target.config.index),
+                source.source,
+                duplicates_fingerprint(target.config, source),
+            )
+        ]
 
 
 def _differs(found: Mapping[str, Mapping[int, tuple[str, int]]], source: str, wanted: str) -> bool:

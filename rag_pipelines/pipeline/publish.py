@@ -10,6 +10,7 @@ from rag_pipelines.catalog.store import Row, Transaction, now
 from rag_pipelines.core.errors import NotPublished
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.pipeline.chunk import chunk
+from rag_pipelines.pipeline.deduplicate import deduplicate
 from rag_pipelines.pipeline.embed import embed
 from rag_pipelines.pipeline.progress import elapsed_ms
 from rag_pipelines.pipeline.readers import prune_snapshots
@@ -42,26 +43,15 @@ class Published:
 
 
 def close_candidate(workspace: Workspace, index: str, run_id: str) -> int | None:
-    """Complete the candidate: sources whose staging was interrupted, or that still lie in another
-    collection, are staged as a whole. Returns its number, or None where nothing is staged.
+    """Complete the candidate: sources whose staging was interrupted, that still lie in another collection, or
+    whose documents are indexed now that others no longer stand for them, are staged as a whole. Returns its
+    number, or None where nothing is staged.
     """
+    _complete(workspace, index, run_id)
     with workspace.catalog.begin() as tx:
         row = versions.candidate(tx, index)
-    if row is None:
-        return None
-    space = open_space(workspace, index)
-    with workspace.catalog.begin() as tx:
-        behind = staged.unfinished_sources(workspace.catalog, index)
-        if behind or row["collection"] == space.collection:
-            behind += staged.sources_elsewhere(tx, index, space.fingerprint)
-    for source in sorted(set(behind) & set(workspace.configuration.sources)):
-        shards = range(workspace.configuration.sources[source].shards)
-        chunk(workspace, index, source, shards, run_id)
-        embed(workspace, index, source, shards, run_id)
-        stage(workspace, index, source, shards, run_id)
-        finish_staging(workspace, index, source)
-    with workspace.catalog.begin() as tx:
-        row = versions.version_row(tx, index, row["number"]) or row  # staging may have moved it
+        if row is None:
+            return None
         known = sorted(marks.stage_marks(tx, "stage", index))
         per_source = collection_rows.totals(tx, row["collection"], known)
         stats = {
@@ -76,6 +66,36 @@ def close_candidate(workspace: Workspace, index: str, run_id: str) -> int | None
         versions.set_version(tx, index, row["number"], status="staged", stats=stats)
     fault_point("publish.closed")
     return int(row["number"])
+
+
+def _complete(workspace: Workspace, index: str, run_id: str) -> None:
+    with workspace.catalog.begin() as tx:
+        row = versions.candidate(tx, index)
+    behind = set(staged.unfinished_sources(workspace.catalog, index))
+    if row is None and not behind:
+        return
+    space = open_space(workspace, index)
+    with workspace.catalog.begin() as tx:
+        if behind or (row is not None and row["collection"] == space.collection):
+            behind.update(staged.sources_elsewhere(tx, index, space.fingerprint))
+    behind &= workspace.configuration.sources.keys()
+    compared: set[str] = set()
+    while waiting := sorted(behind - compared):  # comparing one source may set another behind
+        for source in waiting:
+            deduplicate(workspace, index, source, _shards(workspace, source), run_id)
+        compared.update(waiting)
+        behind.update(staged.unfinished_sources(workspace.catalog, index))
+        behind &= workspace.configuration.sources.keys()
+    for source in sorted(behind):
+        shards = _shards(workspace, source)
+        chunk(workspace, index, source, shards, run_id)
+        embed(workspace, index, source, shards, run_id)
+        stage(workspace, index, source, shards, run_id)
+        finish_staging(workspace, index, source)
+
+
+def _shards(workspace: Workspace, source: str) -> range:
+    return range(workspace.configuration.sources[source].shards)
 
 
 def publish(workspace: Workspace, index: str, run_id: str = "") -> Published:
@@ -110,6 +130,8 @@ def _make_live(workspace: Workspace, space: Space, row: Row) -> Published:
     index, number, collection = space.index, row["number"], row["collection"]
     began = time.monotonic()
     with opened_writer(workspace, collection) as writer:
+        if writer.missing_indexes():  # the collection is older than one of them
+            writer.create_indexes()
         writer.optimize()
         writer.flush()
         optimized = time.monotonic()

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rag_pipelines.catalog import documents as document_rows
+from rag_pipelines.catalog import duplicates as duplicate_rows
 from rag_pipelines.catalog import reports, versions
 from rag_pipelines.catalog.store import now
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.pipeline.chunk import chunk
+from rag_pipelines.pipeline.deduplicate import deduplicate
 from rag_pipelines.pipeline.embed import embed
 from rag_pipelines.pipeline.observe import observe
 from rag_pipelines.pipeline.parse import parse
@@ -81,6 +83,7 @@ def process(
         shards = range(workspace.configuration.sources[source].shards)
         counts.update(parse(workspace, source, shards, run_id, progress))
         for index in indexes_of(workspace, [source]):
+            counts.update(deduplicate(workspace, index, source, shards, run_id, progress))
             counts.update(chunk(workspace, index, source, shards, run_id, progress))
             counts.update(embed(workspace, index, source, shards, run_id, progress))
             counts.update(stage(workspace, index, source, shards, run_id, progress))
@@ -113,6 +116,7 @@ def sync_report(
         totals = reports.source_totals(workspace.catalog, source)
         values = {name: counts.get(name, 0) for name in COUNTS}
         values["quarantined"] = totals["quarantined"]
+        values["duplicates"] = duplicate_rows.count_duplicates(workspace.catalog, index, source)["duplicates"]
         values["reused"] = max(values["chunks_added"] - values["embedded"], 0)
         found[source] = values
     return SyncReport(index, newest, live is not None and live.version == newest, seconds, found)

@@ -11,7 +11,7 @@ from rag_pipelines.catalog.store import Row
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.core.types import CURRENT
-from rag_pipelines.pipeline.artifacts import remove_unreferenced
+from rag_pipelines.pipeline.artifacts import forget_signatures, remove_unreferenced
 from rag_pipelines.pipeline.progress import Silent
 from rag_pipelines.pipeline.readers import refresh_readers
 from rag_pipelines.pipeline.workspace import Workspace
@@ -94,6 +94,7 @@ def vacuum(
     if artifacts:
         with workspace.catalog.begin() as tx:
             revisions += upkeep.forget_orphans(tx)
+        forget_signatures(workspace)
         removed, size = remove_unreferenced(workspace)
     progress.finish("vacuum")
     return VacuumReport(

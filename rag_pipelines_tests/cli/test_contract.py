@@ -56,7 +56,9 @@ def test_second_sync_reports_that_nothing_was_done(commands: Commands) -> None:
 @pytest.mark.usefixtures("first")
 def test_every_json_command_prints_one_object_with_its_keys(commands: Commands, tmp_path: Path) -> None:
     status = commands.json("status")
-    assert status["indexes"][0].keys() >= {"index", "version", "published_at", "documents", "chunks"}
+    assert status["indexes"][0].keys() >= {
+        "index", "version", "published_at", "documents", "chunks", "duplicates", "collapsed",
+    }  # fmt: skip
     assert {source["source"] for source in status["sources"]} == {"docs", "board"}
     sources = commands.json("sources")["sources"]
     assert sources[0].keys() >= {"source", "connector", "documents", "quarantined", "synced_at", "error"}
@@ -66,6 +68,10 @@ def test_every_json_command_prints_one_object_with_its_keys(commands: Commands, 
     assert item.keys() == {"uri", "source", "reason", "stage", "since"}
     assert (item["uri"], item["source"], item["stage"]) == ("broken.md", "docs", "parse")
     assert commands.json("quarantine", "board") == {"items": []}
+    duplicates = commands.json("duplicates")
+    assert duplicates.keys() == {"index", "threshold", "sources", "clusters", "largest", "histogram"}
+    explained = commands.json("duplicates", "leave.md")
+    assert (explained["uri"], explained["takes_part"], explained["collapsed"]) == ("leave.md", True, False)
     published = commands.json("publish")
     assert (published["index"], published["version"], published["published"]) == ("knowledge", 1, False)
     doctor = commands.json("doctor")
@@ -132,6 +138,7 @@ def test_points_are_sorted_lines_with_exactly_the_documented_keys(commands: Comm
     [
         (["sync", "dcos"], 1, "did you mean 'docs'?"),
         (["quarantine", "dcos"], 1, "did you mean 'docs'?"),
+        (["duplicates", "no-such-document"], 1, "there is no document 'no-such-document'"),
         (["status", "--index", "x"], 2, "No such option"),
         (["search", "leave", "--index", "knowlege"], 1, "did you mean 'knowledge'?"),
         (["search", "leave", "--version", "99"], 1, "no published version 99; there are 1"),
@@ -187,7 +194,7 @@ def test_every_command_has_help(commands: Commands) -> None:
     listed = commands.run("--help")
     names = [
         "up", "sync", "publish", "serve", "doctor", "bench", "status", "sources", "versions", "quarantine",
-        "config", "search", "text", "points",
+        "duplicates", "config", "search", "text", "points",
     ]  # fmt: skip
     for name in names:
         assert f"  {name} " in listed.stdout

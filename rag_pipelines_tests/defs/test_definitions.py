@@ -16,7 +16,7 @@ from rag_pipelines_tests.defs.conftest import definitions
 from rag_pipelines_tests.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
-INDEX = ["chunks", "embeddings", "staged", "published"]
+INDEX = ["duplicates", "chunks", "embeddings", "staged", "published"]
 
 
 def test_definitions_load_with_every_asset_described_owned_and_grouped(project: Project) -> None:

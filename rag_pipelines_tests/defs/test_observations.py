@@ -23,7 +23,9 @@ from rag_pipelines_tests.defs.conftest import (
 from rag_pipelines_tests.project import Project
 
 PAGES = {"docs/01": "new.md", "docs/02": "board.md", "docs/03": "leave.md", "docs/05": "gym.md"}
-FOLLOWING = ["parsed_documents", "knowledge/chunks", "knowledge/embeddings", "knowledge/staged"]
+FOLLOWING = [
+    "parsed_documents", "knowledge/duplicates", "knowledge/chunks", "knowledge/embeddings", "knowledge/staged",
+]  # fmt: skip
 
 
 @pytest.fixture

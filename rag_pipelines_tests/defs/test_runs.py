@@ -35,6 +35,7 @@ def test_one_run_materializes_exactly_the_partitions_of_its_source(
         "sources/docs": ["None"],
         "documents": shards,
         "parsed_documents": shards,
+        "knowledge/duplicates": shards,
         "knowledge/chunks": shards,
         "knowledge/embeddings": shards,
         "knowledge/staged": shards,

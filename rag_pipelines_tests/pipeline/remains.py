@@ -24,6 +24,7 @@ KEPT_ROWS = {
     "quarantine": "SELECT stage, uri, input FROM quarantine",
     "chunks": "SELECT chunk_id, ordinal, embed_hash FROM chunks",
     "vectors": "SELECT embed_hash, model_fp FROM embeddings",
+    "members": "SELECT doc_id, parsed_hash, policy, cluster, representative, similarity FROM members",
     "staged": "SELECT doc_id, chunk_count, point_count, collection, access_key FROM index_documents",
 }
 

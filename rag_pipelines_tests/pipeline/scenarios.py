@@ -134,6 +134,23 @@ def mended(project: Project) -> None:
     project.write("gears.md", GEARS)
 
 
+def with_copies(project: Project) -> None:
+    """Copies of two pages in the other source, which are not indexed."""
+    first_files(project)
+    for source, authority in (("docs", 1), ("more", 0)):
+        project.source(source, chunking=CUT, dedup={"policy": "collapse", "authority": authority})
+    project.write("copied.md", TRAVEL, "more")
+    project.write("nearly.md", LEAVE.replace("Part-time", "Parttime"), "more")
+    project.index("knowledge", publish="manual", dedup={"threshold": 0.5})
+
+
+def promote_copies(project: Project) -> None:
+    """One representative is gone and one says something else; a copy of another page is new."""
+    remove(project, "travel")
+    project.write("leave.md", OLD.replace("fax", "copying"))
+    project.write("third.md", PUMP, "more")
+
+
 def another_space(project: Project) -> None:
     """Another collection beside the live one, and a deletion that both have to know."""
     project.index("knowledge", publish="manual", sparse={"analyzer": "none"})
@@ -206,6 +223,9 @@ SCENARIOS = {
         Scenario("regraded", (FIRST, SECOND), other_rights, ("sync",), mended),
         Scenario("held", (FIRST, SECOND), drop_most, ("sync", "approve", "sync", "publish"), nothing),
         Scenario("space", (FIRST, SECOND), another_space, ("sync", "publish"), mended),
+        Scenario(
+            "copies", ((with_copies, ("sync", "publish")),), promote_copies, ("sync", "publish"), nothing
+        ),
         Scenario("reindex", (FIRST, SECOND), nothing, ("reindex", "publish"), mended),
         Scenario(
             "vacuum",

@@ -28,7 +28,7 @@ from rag_pipelines.pipeline.sync import sync
 from rag_pipelines_tests.pipeline.conftest import LEAVE, PUMP
 from rag_pipelines_tests.project import Project
 
-UNCOUNTED = ("truncated", "access_applied")
+UNCOUNTED = ("truncated", "access_applied", "signed", "candidates", "pairs", "regrouped")
 """What a sync counts of itself, and what it counts only where it stages something too."""
 BROKEN = b"\x00\x01\x02\x03" * 500
 
@@ -189,6 +189,26 @@ def test_chunk_size_of_one_source_in_two_indexes_with_one_model(project: Project
     assert (more["knowledge"]["embedded"] > 0, more["other"]["embedded"]) == (True, 0)
     assert len(found.sources["more"].settings) == 2
     assert "chunking for index knowledge: headings/1 max_tokens=64" in found.sources["more"].settings[0]
+    assert made(project).nothing
+
+
+def test_copies_that_are_left_out_stay_so_and_new_ones_are_counted_as_indexed(project: Project) -> None:
+    project.source("docs", dedup={"policy": "collapse"})
+    project.write("copy.md", LEAVE)
+    first = made(project)
+    assert first.sources["docs"].at_most
+    assert planned_counts(first)["docs"]["chunked"] == 4
+    assert synced_counts(project)["docs"]["regrouped"] == 1
+    assert made(project).nothing
+
+    project.write("pump.md", PUMP.replace("blocked", "rusty"))
+    assert not plan_and_sync(project).nothing
+    project.source("docs", dedup={"policy": "mark"})
+    found = made(project)
+
+    assert not found.nothing
+    assert found.sources["docs"].compared_anew == ("knowledge",)
+    project.sync()
     assert made(project).nothing
 
 

@@ -190,6 +190,19 @@ def test_a_missing_payload_index_is_made_again(project: Project) -> None:
         assert writer.missing_indexes() == []
 
 
+def test_publishing_makes_an_index_that_an_older_collection_lacks(project: Project) -> None:
+    import qdrant_edge
+
+    with behind_the_back(project) as (writer, _):
+        assert isinstance(writer, EdgeWriter)
+        writer._opened().update(qdrant_edge.UpdateOperation.delete_field_index("text_hash"))
+        assert writer.missing_indexes() == ["text_hash"]
+    project.write("new.md", "# New\n\nA page about compressors.\n")
+    project.sync()
+    with behind_the_back(project) as (writer, _):
+        assert writer.missing_indexes() == []
+
+
 def test_a_collection_that_the_catalog_does_not_know_is_dropped_and_others_are_not(project: Project) -> None:
     ours, foreign = "knowledge_0123456789abcdef", "knowledge_old_0123456789abcdef"
     with project.workspace() as workspace:

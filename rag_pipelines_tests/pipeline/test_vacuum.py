@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from rag_pipelines.catalog import latencies, upkeep, versions
 from rag_pipelines.catalog.control_tables import latencies as latency_rows
+from rag_pipelines.catalog.dedup_tables import members
 from rag_pipelines.catalog.tables import documents, embeddings, index_documents, point_documents, points
 from rag_pipelines.core.errors import NotFound
 from rag_pipelines.index.edge import EdgeEngine
@@ -99,6 +100,8 @@ def test_a_gone_document_whose_deletion_is_not_live_yet_is_kept(project: Project
         tx.execute(sa.delete(index_documents).where(index_documents.c.doc_id != one))
         row = {"doc_id": two, "source": "docs", "touched": 9}
         latencies.expect(tx, [latencies.event("knowledge", row, latencies.DELETE, "2026", "2026")])
+        assert upkeep.forget_gone(tx) == 0, "a row says yet of which documents they are copies"
+        tx.execute(sa.delete(members))
         assert upkeep.forget_gone(tx) == 1
         assert {row[0] for row in tx.execute(sa.select(documents.c.doc_id))} == {one, two}
         assert three not in (one, two)
