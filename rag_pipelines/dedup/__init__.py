@@ -6,7 +6,7 @@ from rag_pipelines.dedup.clusters import Member, choose, components, covers, pre
 from rag_pipelines.dedup.settings import dedup_fingerprint
 from rag_pipelines.dedup.shingles import Shingles, jaccard, shingle
 from rag_pipelines.dedup.signatures import Signature, Signer, band_keys, estimate, from_bytes, to_bytes
-from rag_pipelines.dedup.verify import Method, Verdict, verify
+from rag_pipelines.dedup.verify import Method, Verdict, estimated, verify
 
 __all__ = [
     "Member",
@@ -21,6 +21,7 @@ __all__ = [
     "covers",
     "dedup_fingerprint",
     "estimate",
+    "estimated",
     "from_bytes",
     "jaccard",
     "preference",

@@ -46,8 +46,14 @@ def verify(
     pair if the settings say exact, otherwise for an estimate within `margin` of the threshold.
     """
     if not settings.exact:
-        estimated = estimate(a, b)
-        if abs(estimated - settings.threshold) > margin(settings):
-            return Verdict(estimated >= settings.threshold, estimated, Method.ESTIMATE)
+        verdict = estimated(a, b, settings)
+        if abs(verdict.similarity - settings.threshold) > margin(settings):
+            return verdict
     similarity = jaccard(*shingles())
     return Verdict(similarity >= settings.threshold, similarity, Method.EXACT)
+
+
+def estimated(a: Signature, b: Signature, settings: DedupConfig) -> Verdict:
+    """The verdict by the signatures alone."""
+    similarity = estimate(a, b)
+    return Verdict(similarity >= settings.threshold, similarity, Method.ESTIMATE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -10,6 +11,7 @@ from functools import partial
 from rag_pipelines.catalog import signatures as rows
 from rag_pipelines.catalog.store import reading
 from rag_pipelines.config.dedup import DedupConfig
+from rag_pipelines.core.errors import BlobError
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.dedup import (
     Shingles,
@@ -17,6 +19,7 @@ from rag_pipelines.dedup import (
     Signer,
     band_keys,
     dedup_fingerprint,
+    estimated,
     from_bytes,
     shingle,
     to_bytes,
@@ -40,7 +43,10 @@ class TextSigner:
         self._signer: Signer | None = None
 
     def sign(self, texts: Collection[str]) -> tuple[set[str], Counter[str]]:
-        """Sign those that are not; returns the texts without a word, which nothing is like, and counts."""
+        """Sign those that are not; returns the texts without a word, which nothing is like, and counts.
+
+        A text whose artifact is lost stays unsigned, and like no other, until `reconcile` has it parsed again.
+        """
         with reading(self._workspace.catalog.engine) as tx:
             known = rows.signed(tx, self.fingerprint, texts)
         wordless = {text for text, data in known.items() if data is None}
@@ -52,22 +58,40 @@ class TextSigner:
 
     def _sign_batch(self, texts: Sequence[str], counts: Counter[str]) -> set[str]:
         signer = self._signer = self._signer or Signer(self._settings)
-        shingles = {text: self._shingles(text) for text in texts}
-        signatures = {text: signer.sign(shingles[text]) for text in texts}
-        keys = {text: band_keys(signatures[text], self._settings) for text in texts}
+        shingles = self._read(texts)
+        signatures = {text: signer.sign(found) for text, found in shingles.items()}
+        keys = {text: band_keys(signatures[text], self._settings) for text in shingles}
         wanted = self._candidates(keys, signatures)
         found: list[tuple[str, str, float]] = []
         for a, b in sorted(wanted):
             both = partial(self._both, shingles, a, b)
-            verdict = verify(signatures[a], signatures[b], both, self._settings)
+            try:
+                verdict = verify(signatures[a], signatures[b], both, self._settings)
+            except BlobError:  # the other text's artifact is lost; its signature is not
+                verdict = estimated(signatures[a], signatures[b], self._settings)
             if verdict.duplicate:
                 found.append((a, b, verdict.similarity))
-        new = {text: to_bytes(signatures[text]) if keys[text] else None for text in texts}
+        new = {text: to_bytes(signatures[text]) if keys[text] else None for text in keys}
         with self._workspace.catalog.begin() as tx:
             rows.save_signed(tx, self.fingerprint, new, keys, found)
         fault_point("dedup.signed")
-        counts.update(signed=len(texts), candidates=len(wanted), pairs=len(found))
+        counts.update(signed=len(new), candidates=len(wanted), pairs=len(found))
         return {text for text, data in new.items() if data is None}
+
+    def _read(self, texts: Sequence[str]) -> dict[str, Shingles]:
+        """The shingles of each text, but of those whose artifact is lost."""
+        found: dict[str, Shingles] = {}
+        for text in texts:
+            with contextlib.suppress(BlobError):
+                found[text] = self._shingles(text)
+        if lost := set(texts) - found.keys():
+            logger.warning(
+                "%d parsed texts are not in the blob store and cannot be compared (first: %s); run "
+                "`rag-pipelines reconcile`, then sync",
+                len(lost),
+                min(lost),
+            )
+        return found
 
     def _candidates(
         self, keys: dict[str, list[tuple[int, int]]], signatures: dict[str, Signature]

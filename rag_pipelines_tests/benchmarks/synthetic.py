@@ -197,6 +197,7 @@ def configuration(root: Path) -> Configuration:
         "acl": ["group:staff"],
         "shards": SHARDS,
         "chunking": {"max_tokens": 16},
+        "dedup": {"policy": "off"},
     }
     return Configuration(
         root,

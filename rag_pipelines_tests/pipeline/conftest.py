@@ -34,9 +34,9 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, parts: Parts) -> Project:
     """Three Markdown pages, not synced yet."""
-    made = Project(tmp_path)
+    made = Project(tmp_path, parts=parts)
     made.write("leave.md", LEAVE)
     made.write("travel.md", TRAVEL)
     made.write("pump.md", PUMP)

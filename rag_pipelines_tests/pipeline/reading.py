@@ -65,6 +65,9 @@ class Reading:
             for passage in result.passages:
                 assert words(passage.text) in readable[passage.citation.source, passage.citation.uri]
             found = {(passage.citation.source, passage.citation.uri) for passage in result.passages}
+            for passage in result.passages:
+                placed = [place for place in passage.locations if place.start is not None]
+                found |= {(place.source, place.uri) for place in placed}
             assert found == {*readable} or len(result.passages) == MANY
 
     def _release(self, reader: CollectionReader) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from rag_pipelines.catalog import duplicates as rows
+from rag_pipelines.catalog.documents import document_row
 from rag_pipelines.chunking import chunk_documents
 from rag_pipelines.core.errors import ChunkError
 from rag_pipelines.core.ids import document_id
 from rag_pipelines.core.types import Classification, Principal
 from rag_pipelines.pipeline.publish import publish
+from rag_pipelines.pipeline.reconcile import reconcile
 from rag_pipelines_tests.project import Parts, Project
 
 RULES = (
@@ -198,6 +200,28 @@ def test_an_unpublished_promotion_is_completed_by_publish(copies: Project) -> No
         publish(workspace, "knowledge")
 
     assert indexed(copies) == {"parking.md", "copy.md"}
+
+
+def test_a_lost_text_stops_no_sync_and_is_compared_again(
+    copies: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    copies.sync()
+    with copies.workspace() as workspace:
+        found = document_row(workspace.catalog, document_id("docs", "travel.md"))
+        assert found is not None
+        workspace.blobs.delete(found["parsed_hash"])
+    copies.write("nearly.md", RULES.replace("before nine", "before ten"), "mirror")
+    copies.sync()
+    assert standing(copies, "nearly.md", "mirror")["representative"] == "travel.md"
+
+    copies.index("knowledge", dedup={"threshold": 0.79})
+    copies.sync()
+    assert "1 parsed texts are not in the blob store" in caplog.text
+    assert indexed(copies) == {"travel.md", "parking.md", "nearly.md"}, "nothing needs the lost text"
+    with copies.workspace() as workspace:
+        reconcile(workspace, "knowledge")
+    copies.sync()
+    assert standing(copies, "nearly.md", "mirror")["representative"] == "travel.md"
 
 
 def test_empty_documents_are_no_duplicates(copies: Project) -> None:

@@ -114,7 +114,9 @@ class World:
         params = {"url": "notes/all.jsonl", "fields": fields}
         self.project.source(NOTES, connector="records", params=params, **model.settings[NOTES])
         mode = "manual" if model.manual else "auto"
-        self.project.index(INDEX, sparse={"analyzer": model.analyzer}, publish=mode)
+        self.project.index(
+            INDEX, sparse={"analyzer": model.analyzer}, publish=mode, retrieval={"locations": 100}
+        )
 
     def _write_notes(self) -> None:
         rows = [
