@@ -1,0 +1,1 @@
+"""How well an index answers: judged suites, measures, significance, abstention and reports."""
