@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
-from rag_pipelines.config import dedup, models
+from rag_pipelines.config import dedup, evaluation, models
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.config.retrieval import RetrievalConfig
@@ -46,6 +46,8 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     models.SparseConfig,
     dedup.DedupConfig,
     RetrievalConfig,
+    evaluation.EvaluationConfig,
+    evaluation.UnanswerableConfig,
     models.ServiceConfig,
     models.PrincipalConfig,
     *(connector.params for connector in CONNECTORS.values()),

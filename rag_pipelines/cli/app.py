@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from rag_pipelines import __version__
-from rag_pipelines.cli import duplicates, inspect, planning, query, running, upkeep, versioning
+from rag_pipelines.cli import duplicates, evaluating, inspect, planning, query, running, upkeep, versioning
 from rag_pipelines.core.errors import RagPipelinesError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ planning.register(app)
 versioning.register(app)
 upkeep.register(app)
 query.register(app)
+evaluating.register(app)
 
 
 def _print_version(wanted: bool) -> None:

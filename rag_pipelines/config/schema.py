@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from rag_pipelines.config.evaluation import EvaluationConfig
 from rag_pipelines.config.models import IndexConfig, ServiceConfig, SourceConfig
 
 
@@ -33,6 +34,7 @@ def json_schemas(params_models: Mapping[str, type[BaseModel]]) -> dict[str, dict
         "source": source,
         "index": IndexConfig.model_json_schema(),
         "service": ServiceConfig.model_json_schema(),
+        "evaluation": EvaluationConfig.model_json_schema(),
     }
 
 

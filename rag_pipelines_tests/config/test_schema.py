@@ -91,5 +91,6 @@ def test_the_files_are_written(tmp_path: Path) -> None:
         "source.schema.json",
         "index.schema.json",
         "service.schema.json",
+        "evaluation.schema.json",
     ]
     assert json.loads(written[0].read_text(encoding="utf-8")) == SCHEMAS["source"]

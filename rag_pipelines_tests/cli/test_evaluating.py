@@ -1,0 +1,81 @@
+"""`rag-pipelines eval`: a suite asked of a real index, against another version and against a stored run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rag_pipelines.evaluation.runs import read_run
+from rag_pipelines_tests.cli.conftest import PAGES, Commands
+from rag_pipelines_tests.project import Project
+
+QUERIES = (
+    {"_id": "q1", "text": "How many days of leave do I have?", "metadata": {"topic": "people"}},
+    {"_id": "q2", "text": "What does ERR_4217 mean?", "metadata": {"topic": "machines"}},
+    {"_id": "n1", "text": "Who won the race?", "metadata": {"answerable": False}},
+)
+QRELS = "query-id\tcorpus-id\tscore\nq1\tdocs/leave.md\t1\nq2\tdocs/pump.md\t1\n"
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """Two versions of three pages; in the second the page about the pump says something else."""
+    project = Project(tmp_path_factory.mktemp("asked"))
+    for name, text in PAGES.items():
+        project.write(name, text)
+    suite = project.root / "suite"
+    (suite / "qrels").mkdir(parents=True)
+    (suite / "queries.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in QUERIES), encoding="utf-8")
+    (suite / "qrels" / "test.tsv").write_text(QRELS, encoding="utf-8")
+    values = {"suite": "pages", "path": "suite", "judged_id": "source/uri", "slices": ["source", "topic"]}
+    project.configure("eval/pages", {**values, "measures": ["nDCG@10", "RR@10"]})
+    project.sync()
+    project.write("pump.md", "# Gate\n\nThe gate opens at six in the morning.\n")
+    project.write("other.md", PAGES["pump.md"])
+    project.sync()
+    return Commands(project)
+
+
+def test_the_live_version_is_measured_and_the_run_is_kept(asked: Commands) -> None:
+    found = asked.json("eval", "pages", "--version", "1")
+    assert (found["suite"], found["version"], found["queries"]) == ("pages", 1, 2)
+    assert {name: value["mean"] for name, value in found["measures"].items()} == {
+        "nDCG@10": 1.0,
+        "RR@10": 1.0,
+    }
+    slices = {(row["name"], row["value"]): row["queries"] for row in found["slices"]}
+    assert slices == {("source", "docs"): 2, ("topic", "machines"): 1, ("topic", "people"): 1}
+    run = read_run(Path(found["run"]))
+    assert run.values("RR@10") == {"q1": 1.0, "q2": 1.0}
+    assert run.places["q2"][0].unit == "docs/pump.md"
+
+
+def test_another_version_and_a_stored_run_are_compared_with(asked: Commands, tmp_path: Path) -> None:
+    before = asked.json("eval", "pages", "--version", "1")
+    page = tmp_path / "deep" / "report.html"
+    found = asked.json("eval", "pages", "--against", before["run"], "--report", str(page))
+    assert found["version"] == 2
+    worse = found["against"]["measures"]["RR@10"]
+    assert (found["against"]["version"], worse["wins"], worse["losses"], worse["ties"]) == (1, 0, 1, 1)
+    assert asked.json("eval", "pages", "--against", "1")["against"]["measures"]["RR@10"] == worse
+    assert "What does ERR_4217 mean?" in page.read_text(encoding="utf-8")
+    shown = asked.run("eval", "pages", "--against", "1", "--quiet")
+    assert shown.exit_code == 0
+    assert "0/1/1" in shown.stdout
+    assert "stored in" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("eval", "page"), "did you mean 'pages'?"),
+        (("eval", "pages", "--against", "nowhere"), "is neither a version nor the folder of a stored run"),
+        (("eval", "pages", "--version", "9"), "no published version 9"),
+    ],
+)
+def test_mistakes_are_explained(asked: Commands, arguments: tuple[str, ...], message: str) -> None:
+    done = asked.run(*arguments)
+    assert done.exit_code == 1
+    assert message in done.stderr
