@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from rag_pipelines.catalog.dedup_tables import members
 from rag_pipelines.catalog.duplicates import COLLAPSE
-from rag_pipelines.catalog.store import Catalog, Row, batches, reading, rows_of
+from rag_pipelines.catalog.store import Catalog, Row, reading, rows_of
 from rag_pipelines.catalog.tables import documents, quarantine
 
 BAR = 30
@@ -133,16 +133,6 @@ def sample_pairs(catalog: Catalog, index: str, limit: int) -> list[Row]:
     )
     with reading(catalog.engine) as tx:
         return rows_of(tx.execute(statement))
-
-
-def documents_among(catalog: Catalog, doc_ids: Collection[str]) -> list[Row]:
-    """The rows of those of the documents that are known, live or gone."""
-    with reading(catalog.engine) as tx:
-        return [
-            row
-            for batch in batches(sorted(doc_ids))
-            for row in rows_of(tx.execute(sa.select(documents).where(documents.c.doc_id.in_(batch))))
-        ]
 
 
 def refusals(catalog: Catalog, index: str, doc_id: str) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,12 +73,12 @@ def evaluate(
             asking = _Asking(environment, searchers, found, name, who, quiet or as_json)
             run = asking.run(version)
             other = asking.other(against) if against is not None else None
-            slices = slices_of(found, asking.documents(version)) if found.config.slices else {}
+            slices = slices_of(found, asking.documents(run.version))
         summary = summarise(found, run, slices)
         differences = compare(run, other) if other is not None else {}
         if report is not None:
-            texts = _Texts(open_blobs(environment.blobs_url))
-            write_report(report, render(found, run, other, slices=slices, text_of=texts.of))
+            text_of = partial(_text, open_blobs(environment.blobs_url))
+            write_report(report, render(found, run, other, slices=slices, text_of=text_of))
     if as_json:
         print_json(_as_json(summary, run, other, differences, asking.folder(run)))
         return
@@ -173,18 +174,12 @@ class _Asking:
         return self._runs / f"{run.index}-v{run.version}-{moment}-{run.fingerprint}"
 
 
-class _Texts:
-    """Passages' texts out of stored documents."""
-
-    def __init__(self, blobs: BlobStore) -> None:
-        self._blobs = blobs
-
-    def of(self, passage: PassageRef) -> str | None:
-        """None where the document is no longer stored."""
-        try:
-            return self._blobs.get_parsed(passage.parsed_hash).text[passage.start : passage.end]
-        except BlobError:
-            return None
+def _text(blobs: BlobStore, passage: PassageRef) -> str | None:
+    """What the passage says; None where its document is no longer stored."""
+    try:
+        return blobs.get_parsed(passage.parsed_hash).text[passage.start : passage.end]
+    except BlobError:
+        return None
 
 
 def _print(summary: Summary, run: Run, other: Run | None, differences: Mapping[str, Difference]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rag_pipelines.catalog import duplicate_reports as reports
-from rag_pipelines.catalog import marks, signatures
+from rag_pipelines.catalog import marks, planning, signatures
 from rag_pipelines.catalog.duplicates import is_collapsed
 from rag_pipelines.catalog.store import Row, reading
 from rag_pipelines.config.models import IndexConfig
@@ -65,8 +65,9 @@ def find_document(workspace: Workspace, wanted: str, source: str | None = None) 
     ids = {wanted, *(document_id(name, wanted) for name in names)}
     if prefix in names:
         ids.add(document_id(prefix, rest))
-    known = reports.documents_among(workspace.catalog, ids)
-    found = [row for row in known if source is None or row["source"] == source]
+    with reading(workspace.catalog.engine) as tx:
+        known = planning.documents_of(tx, ids)
+    found = [row for row in known.values() if source is None or row["source"] == source]
     found = [row for row in found if row["live"]] or found
     if not found:
         where = f" in source {source!r}" if source is not None else ""
