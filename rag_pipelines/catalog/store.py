@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rag_pipelines.catalog.statistics import tell_sizes
 from rag_pipelines.core.errors import CatalogError
+from rag_pipelines.core.sqlite import use_write_ahead_log
 
 HEAD = "0003"
 """The newest revision in `migrations/`; a test holds it against alembic's own answer."""
@@ -229,8 +230,9 @@ def _make_folder(folder: Path) -> None:
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
+    use_write_ahead_log(connection)
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

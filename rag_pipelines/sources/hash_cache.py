@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rag_pipelines.core.errors import SourceError
+from rag_pipelines.core.sqlite import use_write_ahead_log
 
 _SETTLED_NS = 2_000_000_000
 _BATCH = 1000
@@ -85,7 +86,7 @@ class HashCache:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=60, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode=WAL")
+            use_write_ahead_log(connection)
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, stat TEXT, hash TEXT) WITHOUT ROWID"
