@@ -239,7 +239,9 @@ class SparseConfig(Model):
         "english"
     )
     k1: float = Field(default=1.2, ge=0)
-    b: float = Field(default=0.75, ge=0, le=1)
+    b: float = Field(
+        default=0.4, ge=0, le=1, description="lower than for whole documents: the chunker evens out lengths"
+    )
 
 
 class IndexConfig(Model):

@@ -167,6 +167,9 @@ class SparseEncoder(Protocol):
     def fingerprint(self) -> str:
         """Of the analyzer and its settings."""
 
+    def terms(self, text: str) -> list[str]:
+        """What a text is reduced to, in order; for explaining."""
+
     def count_terms(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Length of each text in terms, for the average that BM25 normalises by."""
 

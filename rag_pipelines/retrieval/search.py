@@ -13,17 +13,15 @@ from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition, MatchAny, Not
-from rag_pipelines.core.ports import (
-    CollectionReader,
-    SearchRequest,
-    VectorEngine,
-)
+from rag_pipelines.core.ports import CollectionReader, VectorEngine
 from rag_pipelines.core.types import Citation, Hit, Location, Passage, Principal
 from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.encoding import QueryEncoder
+from rag_pipelines.retrieval.explain import Explanation
 from rag_pipelines.retrieval.filters import Value, filter_condition
-from rag_pipelines.retrieval.grouping import Group, distinct
 from rag_pipelines.retrieval.locations import Reach, find_locations
+from rag_pipelines.retrieval.ranking import explanations, rank
+from rag_pipelines.retrieval.rerank import Reranker, Reranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +31,23 @@ class SearchResult:
     index: str
     version: int
     passages: tuple[Passage, ...]
+    reranking: Reranking | None = None
+    explanations: tuple[Explanation, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `search --json` and the service answer."""
+        """The object that `search --json` and the service answer; `reranking` only where a model is configured.
+
+        Passages have their `explanation` where it was asked for.
+        """
+        told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
+        passages = [passage_json(passage) for passage in self.passages]
+        for passage, explanation in zip(passages, self.explanations or (), strict=False):
+            passage["explanation"] = asdict(explanation)
         return {
             "index": self.index,
             "version": self.version,
-            "passages": [passage_json(passage) for passage in self.passages],
+            **told,
+            "passages": passages,
         }
 
 
@@ -86,12 +94,14 @@ class Searcher:
         catalog: Catalog,
         engine: VectorEngine,
         encoder: Callable[[Row], QueryEncoder],
+        reranker: Reranker | None = None,
     ) -> None:
-        """`encoder` gives what fits a collection's row in the catalog."""
+        """`encoder` gives what fits a collection's row in the catalog; `reranker` is what the index configures."""
         self.config = config
         self._catalog = catalog
         self._engine = engine
         self._encoder = encoder
+        self._reranker = reranker
         self._lock = threading.Lock()
         self._open: _Open | None = None
 
@@ -125,10 +135,13 @@ class Searcher:
         principal: Principal,
         filters: Mapping[str, Value | Sequence[Value]] | None = None,
         version: int | None = None,
+        *,
+        explained: bool = False,
     ) -> SearchResult:
         """The k best passages that the principal may read, of the live version or an earlier published one.
 
-        With `distinct` in the index's YAML no two of them say the same. Raises NotPublished, NotFound for an
+        With `distinct` in the index's YAML no two of them say the same. `explained` adds where each ranking put
+        them. Raises NotPublished, NotFound for an
         unknown version, ConfigError for an unknown filter field, EmbeddingError and EngineError.
         """
         asked = filter_condition(filters or {}, self.config)
@@ -142,9 +155,10 @@ class Searcher:
             principal,
         )
         try:
-            request = self._request(opened.encoder, query, k, All((reach.readable, asked)))
-            groups = self._groups(reach, request)
-            locations = find_locations(groups, reach, self.config.retrieval.locations)
+            condition = All((reach.readable, asked))
+            ranked = rank(reach, opened.encoder, query, k, condition, self.config, self._reranker)
+            locations = find_locations(ranked.groups, reach, self.config.retrieval.locations)
+            reasons = explanations(ranked, reach, opened.encoder, query, self.config) if explained else None
         finally:
             if owned:
                 opened.reader.close()
@@ -153,8 +167,10 @@ class Searcher:
             number,
             tuple(
                 to_passage(rank, group.best, number, places)
-                for rank, (group, places) in enumerate(zip(groups, locations, strict=True), start=1)
+                for rank, (group, places) in enumerate(zip(ranked.groups, locations, strict=True), start=1)
             ),
+            ranked.reranking,
+            reasons,
         )
 
     def warm(self) -> None:
@@ -232,25 +248,6 @@ class Searcher:
         encoder = self._encoder(row)
         reader = self._engine.reader(pointer.collection, pointer.snapshot)
         return _Open(pointer, hidden, reader, encoder)
-
-    def _groups(self, reach: Reach, request: SearchRequest) -> list[Group]:
-        if self.config.retrieval.distinct:
-            return distinct(reach.reader.search, request, reach.clusters, self.config.dedup)
-        return [Group(hit) for hit in reach.reader.search(request)]
-
-    def _request(self, encoder: QueryEncoder, query: str, k: int, condition: Condition) -> SearchRequest:
-        retrieval = self.config.retrieval
-        use_dense = retrieval.mode in ("hybrid", "dense")
-        sparse = encoder.sparse if retrieval.mode in ("hybrid", "sparse") else None
-        return SearchRequest(
-            limit=k,
-            dense=encoder.embedder().embed_query(query) if use_dense else None,
-            sparse=sparse.encode_query(query) if sparse is not None else None,
-            condition=condition,
-            fusion=retrieval.fusion,
-            candidates=max(retrieval.candidates, k),
-            rrf_k=retrieval.rrf_k,
-        )
 
 
 def to_passage(rank: int, hit: Hit, version: int, locations: tuple[Location, ...] = ()) -> Passage:

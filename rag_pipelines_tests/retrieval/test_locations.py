@@ -16,6 +16,7 @@ from rag_pipelines.pipeline.reconcile import reconcile
 from rag_pipelines.retrieval import locations
 from rag_pipelines.retrieval.grouping import Group
 from rag_pipelines.retrieval.locations import Reach, find_locations
+from rag_pipelines.retrieval.ranking import to_request
 from rag_pipelines_tests.project import STAFF, Parts, Project
 from rag_pipelines_tests.retrieval.conftest import GATE, NEARLY, RULES, with_copies
 
@@ -92,12 +93,13 @@ def test_a_filter_narrows_passages_and_not_their_locations(synced: Project) -> N
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "sparse"])
 def test_without_distinct_an_answer_is_the_engine_s(copies: Project, mode: str) -> None:
-    copies.index("knowledge", retrieval={"mode": mode, "distinct": False, "locations": 0})
+    once = {"mode": mode, "feedback": {"passages": 0}}
+    copies.index("knowledge", retrieval={**once, "distinct": False, "locations": 0})
     with copies.searchers() as searchers:
         searcher = searchers.get("knowledge")
         searcher.refresh()
         opened = searcher._current()
-        request = searcher._request(opened.encoder, QUESTION, 4, opened.shown(1))
+        request = to_request(opened.encoder, QUESTION, 4, opened.shown(1), searcher.config)
         hits = opened.reader.search(request)
         plain = searcher.search(QUESTION, 4, OPERATOR).passages
     assert [hit.payload["uri"] for hit in hits] == [passage.citation.uri for passage in plain]
@@ -105,7 +107,7 @@ def test_without_distinct_an_answer_is_the_engine_s(copies: Project, mode: str) 
     assert sum(passage.text.startswith("Travel") for passage in plain) == 3
     assert not any(passage.locations for passage in plain)
 
-    copies.index("knowledge", retrieval={"mode": mode})
+    copies.index("knowledge", retrieval=once)
     grouped = copies.search(QUESTION, k=4).passages
     assert [passage.text.split()[0] for passage in grouped] == ["Travel", "The"][: len(grouped)]
     assert (grouped[0].score, grouped[0].citation) == (plain[0].score, plain[0].citation)

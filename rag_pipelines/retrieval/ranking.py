@@ -1,0 +1,88 @@
+"""From a question to groups of passages in their final order; `Searcher` adds who asks and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rag_pipelines.config.models import IndexConfig
+from rag_pipelines.core.filters import Condition
+from rag_pipelines.core.ports import SearchRequest
+from rag_pipelines.retrieval.encoding import QueryEncoder
+from rag_pipelines.retrieval.explain import Explanation, explain
+from rag_pipelines.retrieval.feedback import with_feedback
+from rag_pipelines.retrieval.fusion import Ask, fusing
+from rag_pipelines.retrieval.grouping import Group, distinct
+from rag_pipelines.retrieval.locations import Reach
+from rag_pipelines.retrieval.rerank import Reranker, Reranking, rerank
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The groups best first, the request that found them, and what the reranker did, where there is one."""
+
+    groups: list[Group]
+    request: SearchRequest
+    reranking: Reranking | None = None
+
+
+def rank(
+    reach: Reach,
+    encoder: QueryEncoder,
+    query: str,
+    k: int,
+    condition: Condition,
+    config: IndexConfig,
+    reranker: Reranker | None,
+) -> Ranked:
+    """At most k groups: encode, draw towards the first finds, fuse, make distinct, rerank."""
+    retrieval = config.retrieval
+    ask = fusing(reach.reader.search, retrieval.weights)
+    request = with_feedback(
+        ask, reach.reader, to_request(encoder, query, k, condition, config), retrieval.feedback
+    )
+    if reranker is None or retrieval.rerank is None:
+        return Ranked(_groups(ask, reach, request, config), request)
+    wide = replace(request, limit=max(k, retrieval.rerank.top_n))
+    groups, reranking = rerank(reranker, query, _groups(ask, reach, wide, config), retrieval.rerank)
+    return Ranked(groups[:k], wide, reranking)
+
+
+def explanations(
+    ranked: Ranked, reach: Reach, encoder: QueryEncoder, query: str, config: IndexConfig
+) -> tuple[Explanation, ...]:
+    """Where each ranking put the passages of an answer, and which terms they share with the question."""
+    return tuple(
+        explain(
+            reach.reader.search,
+            ranked.request,
+            config.retrieval.weights,
+            query,
+            [group.best for group in ranked.groups],
+            encoder.sparse.terms if encoder.sparse is not None else None,
+            reranked=ranked.reranking is not None and ranked.reranking.applied,
+        )
+    )
+
+
+def to_request(
+    encoder: QueryEncoder, query: str, k: int, condition: Condition, config: IndexConfig
+) -> SearchRequest:
+    """The engine's request for a question, in the mode that the index is configured for."""
+    retrieval = config.retrieval
+    use_dense = retrieval.mode in ("hybrid", "dense")
+    sparse = encoder.sparse if retrieval.mode in ("hybrid", "sparse") else None
+    return SearchRequest(
+        limit=k,
+        dense=encoder.embedder().embed_query(query) if use_dense else None,
+        sparse=sparse.encode_query(query) if sparse is not None else None,
+        condition=condition,
+        fusion=retrieval.fusion,
+        candidates=max(retrieval.candidates, k),
+        rrf_k=retrieval.rrf_k,
+    )
+
+
+def _groups(ask: Ask, reach: Reach, request: SearchRequest, config: IndexConfig) -> list[Group]:
+    if config.retrieval.distinct:
+        return distinct(ask, request, reach.clusters, config.dedup)
+    return [Group(hit) for hit in ask(request)]
