@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from rag_pipelines.catalog.collection_rows import remember_snapshot
 from rag_pipelines.catalog.control_tables import tombstones
+from rag_pipelines.catalog.gate_tables import verdicts
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import index_versions, indexes
 
@@ -137,16 +138,21 @@ def newest_number(tx: Transaction, index: str) -> int | None:
 
 
 def open_candidate(tx: Transaction, index: str, collection: str, fingerprint: str) -> int:
-    """The number that changes are staged under; opens the next version where none is open."""
+    """The number that changes are staged under; opens the next version where none is open.
+
+    What gates found about the candidate is forgotten: they judge it again once it is complete.
+    """
     row = candidate(tx, index)
     if row is not None:
         if row["status"] == "staged" or row["collection"] != collection:
+            _forget_verdict(tx, index, row["number"])
             set_version(
                 tx, index, row["number"], status="staging", collection=collection, fingerprint=fingerprint
             )
         return int(row["number"])
     newest = newest_number(tx, index)
     number = (newest or 0) + 1
+    _forget_verdict(tx, index, number)
     tx.execute(
         sa.insert(index_versions).values(
             index_name=index,
@@ -160,6 +166,11 @@ def open_candidate(tx: Transaction, index: str, collection: str, fingerprint: st
         )
     )
     return number
+
+
+def _forget_verdict(tx: Transaction, index: str, number: int) -> None:
+    """What the gates found is of another content than the version will have."""
+    tx.execute(sa.delete(verdicts).where(verdicts.c.index_name == index, verdicts.c.number == number))
 
 
 def version_row(tx: Transaction, index: str, number: int) -> Row | None:

@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from rag_pipelines import __version__
-from rag_pipelines.cli import duplicates, evaluating, inspect, planning, query, running, upkeep, versioning
+from rag_pipelines.cli import (
+    duplicates,
+    evaluating,
+    gates,
+    inspect,
+    planning,
+    query,
+    running,
+    upkeep,
+    versioning,
+)
 from rag_pipelines.core.errors import RagPipelinesError
 
 app = typer.Typer(
@@ -26,6 +36,7 @@ inspect.register(app)
 duplicates.register(app)
 planning.register(app)
 versioning.register(app)
+gates.register(app)
 upkeep.register(app)
 query.register(app)
 evaluating.register(app)

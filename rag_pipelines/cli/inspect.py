@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rag_pipelines.catalog import documents as document_rows
-from rag_pipelines.catalog import reports, versions
+from rag_pipelines.catalog import gates, reports, versions
 from rag_pipelines.catalog.approvals import pending_approvals
 from rag_pipelines.catalog.duplicates import count_duplicates
 from rag_pipelines.catalog.latencies import latency_summary
@@ -81,6 +82,7 @@ def list_versions(index: Index = None, as_json: Json = False) -> None:
         name = workspace.configuration.index_named(index).index
         live = versions.pointer(workspace.catalog, name)
         rows = versions.versions_of(workspace.catalog, name)
+        verdicts = gates.verdicts_of(workspace.catalog, name)
         shown = [
             {
                 "number": row["number"],
@@ -92,6 +94,7 @@ def list_versions(index: Index = None, as_json: Json = False) -> None:
                 "fingerprint": row["fingerprint"],
                 "created_at": row["created_at"],
                 "published_at": row["published_at"],
+                "gate": _gate(verdicts.get(row["number"])),
                 **{key: row["stats"].get(key) for key in ("documents", "chunks")},
             }
             for row in rows
@@ -101,7 +104,7 @@ def list_versions(index: Index = None, as_json: Json = False) -> None:
             return
         print_table(
             f"Versions of {name}",
-            ("version", "status", "documents", "chunks", "created", "published"),
+            ("version", "status", "documents", "chunks", "created", "published", "gate"),
             [
                 (
                     f"{row['number']}{_marks(row)}",
@@ -110,6 +113,7 @@ def list_versions(index: Index = None, as_json: Json = False) -> None:
                     row["chunks"],
                     moment(row["created_at"]),
                     moment(row["published_at"]),
+                    _gate_words(row["gate"]),
                 )
                 for row in shown
             ],
@@ -164,6 +168,27 @@ def config(
         say(f"{len(configuration.sources)} sources and {len(configuration.indexes)} indexes are valid")
         for path in written:
             say(f"wrote {path}")
+
+
+def _gate(verdict: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if verdict is None:
+        return None
+    override = verdict["override"]
+    decision = {name: override[name] for name in ("by", "reason", "at")} if override else None
+    return {
+        "state": gates.gate_state(verdict),
+        "reason": verdict["reason"],
+        "at": verdict["at"],
+        "override": decision,
+    }
+
+
+def _gate_words(gate: dict[str, Any] | None) -> str:
+    if gate is None:
+        return ""
+    if gate["override"] is not None:
+        return f"overridden by {gate['override']['by']}: {gate['override']['reason']} ({gate['reason']})"
+    return f"refused: {gate['reason']}" if gate["state"] == "refused" else "passed"
 
 
 def _marks(row: dict[str, Any]) -> str:

@@ -68,7 +68,7 @@ def sync(
         print_report(report)
     if report["errors"]:
         raise typer.Exit(FAILED)
-    if report["held"]:
+    if report["held"] or report["refused"] is not None:
         raise typer.Exit(HELD)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rag_pipelines.catalog import versions
+from rag_pipelines.catalog import gates, versions
 from rag_pipelines.catalog.approvals import pending_approvals
 from rag_pipelines.cli.output import (
     TerminalProgress,
@@ -70,7 +70,7 @@ def _report(workspace: Workspace, index: str, outcomes: Any, seconds: float) -> 
             row = document_rows.source_row(workspace.catalog, source)
             if row is not None and row["error"]:
                 errors[source] = row["error"]
-            elif outcome.error is not None:
+            elif outcome.error is not None and not outcome.refused:
                 errors[source] = outcome.error
     held = {
         row["source"]: row["count"]
@@ -78,7 +78,20 @@ def _report(workspace: Workspace, index: str, outcomes: Any, seconds: float) -> 
         if row["source"] in report["sources"]
     }
     live = versions.pointer(workspace.catalog, index)
-    return report | {"held": held, "pinned": live.pinned if live else None, "errors": errors}
+    return report | {
+        "held": held,
+        "refused": _refused(workspace, index),
+        "pinned": live.pinned if live else None,
+        "errors": errors,
+    }
+
+
+def _refused(workspace: Workspace, index: str) -> str | None:
+    """Why the gates hold back what is staged, if they do."""
+    with workspace.catalog.begin() as tx:
+        row = versions.candidate(tx, index)
+        verdict = gates.verdict_in(tx, index, row["number"]) if row is not None else None
+    return verdict["reason"] if verdict is not None and not verdict["passed"] else None
 
 
 def print_report(report: dict[str, Any]) -> None:
@@ -94,6 +107,12 @@ def print_report(report: dict[str, Any]) -> None:
     else:
         state = _state(report)
         say(f"{report['index']}: version {report['version']} {state} ({report['seconds']:.1f} s)")
+    if report["refused"] is not None:
+        tell(
+            f"refused by its gates: {report['refused']}; the live version stays (`rag-pipelines gate` shows every "
+            "check, `rag-pipelines publish --help` who may decide otherwise)",
+            "red",
+        )
     for source, count in report["held"].items():
         tell(
             f"held: {source}: {count} documents are missing from the listing, more than its limit lets go at once; "
@@ -109,6 +128,8 @@ def _state(report: dict[str, Any]) -> str:
         return "is live"
     if report["pinned"] is not None:
         return f"waits: the index is pinned at {report['pinned']} until `rag-pipelines unpin`"
+    if report["refused"] is not None:
+        return "is staged and refused"
     return "is staged; `rag-pipelines publish` makes it live"
 
 

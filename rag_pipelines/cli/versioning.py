@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rag_pipelines.cli.inspect import Index, Json
-from rag_pipelines.cli.output import HELD, failures, print_json, print_table, say
+from rag_pipelines.cli.output import HELD, failures, print_json, print_table, say, tell
 from rag_pipelines.cli.syncing import announce_waiting
 from rag_pipelines.pipeline.rollback import Moved
 from rag_pipelines.pipeline.workspace import open_workspace
@@ -25,14 +25,30 @@ def register(app: typer.Typer) -> None:
     app.command(help="Documents and passages that differ between two versions.")(diff)
 
 
-def publish(index: Index = None, as_json: Json = False) -> None:
+def publish(
+    index: Index = None,
+    override: Annotated[
+        bool,
+        typer.Option("--override", help="Publish although the gates refuse it; needs --by and --reason."),
+    ] = False,
+    by: Annotated[str, typer.Option("--by", help="With --override: who decides, by name.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="With --override: why.")] = "",
+    as_json: Json = False,
+) -> None:
     """Publish what is staged."""
+    from rag_pipelines.pipeline.publish import Override
     from rag_pipelines.pipeline.publish import publish as publish_version
 
+    if override != bool(by.strip()) or override != bool(reason.strip()):
+        raise typer.BadParameter(
+            "--override, --by and --reason go together: who publishes what the gates refuse, and why",
+            param_hint="--override",
+        )
+    decision = Override(by.strip(), reason.strip()) if override else None
     with failures(as_json), open_workspace() as workspace:
         name = workspace.configuration.index_named(index).index
         with workspace.catalog.exclusive("sync", announce_waiting):
-            done = publish_version(workspace, name)
+            done = publish_version(workspace, name, override=decision)
     if as_json:
         print_json(
             {
@@ -40,6 +56,7 @@ def publish(index: Index = None, as_json: Json = False) -> None:
                 "version": done.version,
                 "published": done.moved,
                 "pinned": done.pinned,
+                "refused": done.refused,
                 "optimize_seconds": round(done.optimize_seconds, 3),
                 "copy_seconds": round(done.copy_seconds, 3),
                 "switch_seconds": round(done.switch_seconds, 3),
@@ -50,13 +67,19 @@ def publish(index: Index = None, as_json: Json = False) -> None:
             f"version {done.version} of {name} is live (switched in {done.switch_seconds:.3f} s, after "
             f"{done.optimize_seconds:.1f} s to optimize and {done.copy_seconds:.1f} s for the readers' copy)"
         )
+    elif done.refused is not None:
+        tell(f"refused: {done.refused}", "red")
+        stays = (
+            f"version {done.version} of {name} stays live" if done.version else f"{name} stays unpublished"
+        )
+        say(f"{stays}; `rag-pipelines gate` shows every check")
     elif done.pinned is not None:
         say(f"{name} is pinned at version {done.pinned}; run `rag-pipelines unpin` first")
     elif done.version is None:
         say(f"nothing is staged for {name} and nothing is live; run `rag-pipelines sync`")
     else:
         say(f"nothing is staged; version {done.version} of {name} stays live")
-    if done.pinned is not None:
+    if done.pinned is not None or done.refused is not None:
         raise typer.Exit(HELD)
 
 

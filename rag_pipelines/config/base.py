@@ -1,8 +1,13 @@
-"""What every configuration model is."""
+"""What every configuration model is, and how things are named."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME = r"^[a-z][a-z0-9_]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME, description="lower case letters, digits and _")]
 
 
 class Model(BaseModel):

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from rag_pipelines.config.base import Model
-from rag_pipelines.config.models import Name
+from rag_pipelines.config.base import Model, Name
 
 MEASURE = r"^(nDCG|(R|P|RR|Success|AP)(\(rel=[1-9][0-9]?\))?)@[1-9][0-9]{0,3}$"
 JUDGED_ID = r"^(uri|source/uri|doc_id|metadata\.\S+)$"

@@ -16,13 +16,12 @@ from pydantic import (
     model_validator,
 )
 
-from rag_pipelines.config.base import Model
+from rag_pipelines.config.base import Model, Name
 from rag_pipelines.config.dedup import DedupConfig, SourceDedup
+from rag_pipelines.config.gates import GatesConfig
 from rag_pipelines.config.retrieval import RetrievalConfig
 from rag_pipelines.core.types import Classification, Distance
 
-NAME = r"^[a-z][a-z0-9_]{0,62}$"
-Name = Annotated[str, Field(pattern=NAME, description="lower case letters, digits and _")]
 _ACL_ENTRY = r"^(\*|(user|group):\S+)$"
 _CRON = r"^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|\S+(\s+\S+){4})$"
 _DURATION = r"^([0-9]+)\s*(s|m|h|d|w)$"
@@ -71,6 +70,11 @@ def _check_uri_pattern(value: str) -> str:
     if not pattern.groupindex:
         raise ValueError("names no metadata; write it as a named group, such as ^v(?P<version>[^/]+)/")
     return value
+
+
+def _none_of_none(value: object) -> object:
+    """`gates: []`, as an index without any may say."""
+    return None if value in ([], ()) else value
 
 
 def _check_endpoint(value: str) -> str:
@@ -259,7 +263,9 @@ class IndexConfig(Model):
     )
     publish: Literal["auto", "manual"] = "auto"
     retain_versions: int = Field(default=3, ge=1)
-    gates: tuple[str, ...] = Field(default=(), max_length=0, description="release gates; none exist yet")
+    gates: Annotated[GatesConfig | None, BeforeValidator(_none_of_none)] = Field(
+        default=None, description="what a version must pass before it is published; without it, nothing"
+    )
 
     def covers(self, source: str) -> bool:
         """Whether the index reads this source."""

@@ -93,6 +93,12 @@ PLACES: dict[str, dict[str, str]] = {
         "publish.moved": "the new version is live",
         "publish.pruned": "older snapshots are deleted",
     },
+    "pipeline.candidates": {
+        "gates.copied": "a copy of the candidate is made for its gates, nobody points to it",
+    },
+    "pipeline.gates": {
+        "gates.judged": "the verdict about the candidate is stored, the pointer has not moved",
+    },
     "pipeline.hiding": {
         "hide.hidden": "documents are hidden from every reader of a pinned index",
         "settle.flushed": "hidden documents' points are gone from the engine, not from the catalog",

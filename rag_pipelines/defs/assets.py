@@ -12,6 +12,7 @@ from rag_pipelines.catalog import reports, versions
 from rag_pipelines.catalog.duplicate_reports import compared_by_shard
 from rag_pipelines.catalog.store import Catalog
 from rag_pipelines.config.models import IndexConfig, SourceConfig
+from rag_pipelines.core.errors import GateFailed
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.defs.automation import follows, shard_changed
 from rag_pipelines.defs.keys import DOCUMENTS, PARSED, source_key
@@ -117,7 +118,9 @@ def _published_asset(config: IndexConfig, upstream: dg.AssetKey) -> dg.AssetsDef
         began = time.monotonic()
         with explained(context):
             if config.publish == "auto":
-                publish(rag.workspace, name, context.run_id)
+                done = publish(rag.workspace, name, context.run_id, progress=rag.progress)
+                if done.refused is not None:
+                    raise GateFailed(f"version refused by its gates: {done.refused}")
         metadata = {"seconds": round(time.monotonic() - began, 3)} | published_metadata(rag.workspace, name)
         return dg.MaterializeResult(
             metadata=metadata | version_metadata(versions.versions_of(rag.workspace.catalog, name))

@@ -13,6 +13,7 @@ from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.defs.assets import index_assets, parsed_asset
 from rag_pipelines.defs.automation import automation_sensor
+from rag_pipelines.defs.gates import gate_checks
 from rag_pipelines.defs.jobs import schedules, sync_jobs
 from rag_pipelines.defs.maintenance import maintenance_assets, maintenance_jobs, maintenance_schedules
 from rag_pipelines.defs.observations import documents_spec
@@ -42,7 +43,10 @@ def build_definitions(
         assets += index_assets(index, partitions) + maintenance_assets(index)
     return dg.Definitions(
         assets=assets,
-        asset_checks=[deletions_check(config) for config in sources],
+        asset_checks=[
+            *(deletions_check(config) for config in sources),
+            *(check for index in configuration.indexes.values() for check in gate_checks(index)),
+        ],
         jobs=[
             *sync_jobs(configuration, partitions),
             reindex_job(configuration),

@@ -22,17 +22,22 @@ from rag_pipelines.defs.partitions import range_tags
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 NO_COPIES = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+REFUSED = "DagsterAssetCheckFailedError"
 INTERRUPTED = "DagsterExecutionInterruptedError"
 DEFAULT_INSTANCE = "telemetry:\n  enabled: false\n"
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """One finished Dagster run; `error` is None where it succeeded."""
+    """One finished Dagster run; `error` is None where it succeeded.
+
+    `refused` is true where nothing failed but release gates.
+    """
 
     run_id: str
     sources: tuple[str, ...]
     error: str | None
+    refused: bool = False
 
 
 def prepare_dagster_home(environment: Environment, project: Path) -> Path:
@@ -119,12 +124,20 @@ def _execute(
     )
     if not result.success and _was_interrupted(result):
         raise KeyboardInterrupt
-    return RunOutcome(result.run_id, sources, None if result.success else _first_failure(result))
+    if result.success:
+        return RunOutcome(result.run_id, sources, None)
+    return RunOutcome(result.run_id, sources, _first_failure(result), _was_refused(result))
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
     """Dagster turns Ctrl-C into a failure; the person meant to stop."""
     return any(error.cls_name == INTERRUPTED for error in _errors(result))
+
+
+def _was_refused(result: dg.ExecuteInProcessResult) -> bool:
+    """A blocking check that fails is an error of its step, and of nothing else."""
+    failed = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return bool(failed) and all(error is not None and error.cls_name == REFUSED for error in failed)
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> Iterator[SerializableErrorInfo]:

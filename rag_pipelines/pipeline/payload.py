@@ -29,6 +29,9 @@ CHUNK_FIELDS = (
 )
 
 
+ACCESS_FIELDS = ("tenant", "classification", "classification_rank", "acl")
+
+
 def access_payload(row: Row) -> dict[str, Any]:
     """Tenant, classification and acl of a document row."""
     access = access_of(row)
@@ -42,7 +45,12 @@ def access_payload(row: Row) -> dict[str, Any]:
 
 def access_key(row: Row) -> str:
     """Changes with the rights of a document and with nothing else."""
-    return content_hash(json.dumps(access_payload(row), sort_keys=True))
+    return access_digest(access_payload(row))
+
+
+def access_digest(payload: Mapping[str, Any]) -> str:
+    """Of what `access_payload` says, as `access_key` has it; a point's own fields must have the same."""
+    return content_hash(json.dumps(payload, sort_keys=True))
 
 
 def document_payload(row: Row, space: Space) -> dict[str, Any]:

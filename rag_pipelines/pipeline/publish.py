@@ -6,12 +6,16 @@ import time
 from dataclasses import dataclass
 
 from rag_pipelines.catalog import collection_rows, latencies, marks, staged, versions
+from rag_pipelines.catalog import gates as gate_rows
 from rag_pipelines.catalog.store import Row, Transaction, now
 from rag_pipelines.core.errors import NotPublished
 from rag_pipelines.core.faults import fault_point
+from rag_pipelines.core.ports import Progress
+from rag_pipelines.pipeline.candidates import make_ready
 from rag_pipelines.pipeline.chunk import chunk
 from rag_pipelines.pipeline.deduplicate import deduplicate
 from rag_pipelines.pipeline.embed import embed
+from rag_pipelines.pipeline.gates import judged_candidate
 from rag_pipelines.pipeline.progress import elapsed_ms
 from rag_pipelines.pipeline.readers import prune_snapshots
 from rag_pipelines.pipeline.space import Space, open_space
@@ -27,7 +31,8 @@ NO_SOURCE = ""
 class Published:
     """What publishing did; `version` is the live one afterwards, None where nothing was ever staged.
 
-    `pinned` is the version that the index is held at, where that is why nothing moved. Seconds: to make the
+    `pinned` is the version that the index is held at, `refused` the sentence of the gates, where that is why
+    nothing moved. Seconds: to make the
     index fast to search, to copy it for readers (embedded engine), and to switch them over.
     """
 
@@ -37,9 +42,18 @@ class Published:
     documents: int = 0
     chunks: int = 0
     pinned: int | None = None
+    refused: str | None = None
     optimize_seconds: float = 0.0
     copy_seconds: float = 0.0
     switch_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A named person's decision to publish what the gates refuse, and why."""
+
+    by: str
+    reason: str
 
 
 def close_candidate(workspace: Workspace, index: str, run_id: str) -> int | None:
@@ -98,8 +112,17 @@ def _shards(workspace: Workspace, source: str) -> range:
     return range(workspace.configuration.sources[source].shards)
 
 
-def publish(workspace: Workspace, index: str, run_id: str = "") -> Published:
-    """Make the newest staged state the live one, unless the index is pinned.
+def publish(
+    workspace: Workspace,
+    index: str,
+    run_id: str = "",
+    override: Override | None = None,
+    progress: Progress | None = None,
+) -> Published:
+    """Make the newest staged state the live one, unless the index is pinned or its gates refuse it.
+
+    A refused version stays staged and unseen; the next sync goes on from it. `override` publishes it all the
+    same and is recorded; where the gates pass it is not needed and nothing is recorded.
 
     Nothing staged: after a rollback that is no longer pinned the newest version goes live again; otherwise
     the live one stays, and that is no error.
@@ -108,7 +131,13 @@ def publish(workspace: Workspace, index: str, run_id: str = "") -> Published:
     live = versions.pointer(workspace.catalog, index)
     if live is not None and live.pinned is not None:
         return Published(index, live.version, moved=False, pinned=live.pinned)
-    if number is None:
+    refused: str | None = None
+    if number is not None:
+        verdict = judged_candidate(workspace, index, progress)
+        refused = verdict.reason if verdict is not None and not verdict.passed else None
+        if refused is not None and override is None:
+            return Published(index, live.version if live else None, moved=False, refused=refused)
+    else:
         stored = versions.readable(versions.versions_of(workspace.catalog, index))
         newest = stored[0]["number"] if stored else None
         if live is None or newest is None or newest <= live.version:
@@ -119,21 +148,20 @@ def publish(workspace: Workspace, index: str, run_id: str = "") -> Published:
     if row is None:
         raise NotPublished(f"version {number} of index {index!r} was withdrawn by another run; publish again")
     began = time.monotonic()
-    done = _make_live(workspace, open_space(workspace, index), row)
+    done = _make_live(workspace, open_space(workspace, index), row, override, refused)
     if run_id and done.moved:
         work = {"published_chunks": done.chunks, "ms_publish": elapsed_ms(began)}
         workspace.count(run_id, NO_SOURCE, work)
     return done
 
 
-def _make_live(workspace: Workspace, space: Space, row: Row) -> Published:
+def _make_live(
+    workspace: Workspace, space: Space, row: Row, override: Override | None, refused: str | None
+) -> Published:
     index, number, collection = space.index, row["number"], row["collection"]
     began = time.monotonic()
     with opened_writer(workspace, collection) as writer:
-        if writer.missing_indexes():  # the collection is older than one of them
-            writer.create_indexes()
-        writer.optimize()
-        writer.flush()
+        make_ready(writer)
         optimized = time.monotonic()
         snapshot = workspace.engine.snapshot(collection)
         copied = time.monotonic()
@@ -142,6 +170,8 @@ def _make_live(workspace: Workspace, space: Space, row: Row) -> Published:
             live = versions.pointer_in(tx, index)
             if live is not None and live.pinned is not None:
                 return Published(index, live.version, moved=False, pinned=live.pinned)
+            if override is not None and refused is not None:
+                gate_rows.record_override(tx, index, number, override.by, override.reason, refused)
             versions.move_pointer(tx, index, number, collection, snapshot)
             versions.set_version(tx, index, number, published_at=now())
             versions.supersede(tx, index, number)

@@ -14,7 +14,7 @@ from rag_pipelines.embedding import embedding_fingerprint, open_embedder
 from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines.index import open_engine
 from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
-from rag_pipelines.retrieval.rerank import CrossEncoderReranker
+from rag_pipelines.retrieval.rerank import open_reranker
 from rag_pipelines.retrieval.search import Searcher
 
 
@@ -47,13 +47,12 @@ class Searchers:
         config = self.configuration.index_named(index)
         with self._opening:
             if config.index not in self._searchers:
-                reranking = config.retrieval.rerank
                 self._searchers[config.index] = Searcher(
                     config,
                     self.catalog,
                     self.engine,
                     partial(self._encoder, config),
-                    CrossEncoderReranker(reranking.model) if reranking is not None else None,
+                    open_reranker(config.retrieval.rerank),
                 )
             return self._searchers[config.index]
 

@@ -93,6 +93,11 @@ def _scored(group: Group, score: float) -> Group:
     return Group(replace(group.best, score=score), group.others)
 
 
+def open_reranker(settings: RerankConfig | None) -> Reranker | None:
+    """What an index configures; loads nothing yet."""
+    return CrossEncoderReranker(settings.model) if settings is not None else None
+
+
 class CrossEncoderReranker:
     """A CrossEncoder of sentence-transformers, loaded on first use, from safetensors only and without remote code."""
 

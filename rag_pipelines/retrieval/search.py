@@ -104,6 +104,7 @@ class Searcher:
         self._reranker = reranker
         self._lock = threading.Lock()
         self._open: _Open | None = None
+        self._stays = False
 
     @property
     def pointer(self) -> Pointer | None:
@@ -112,7 +113,7 @@ class Searcher:
 
     def refresh(self) -> bool:
         """Switch to the published snapshot if it moved; returns whether it did. Costs one row otherwise."""
-        if self._is_current(versions.pointer(self._catalog, self.config.index)):
+        if self._stays or self._is_current(versions.pointer(self._catalog, self.config.index)):
             return False
         with self._lock:
             wanted = versions.view(self._catalog, self.config.index)
@@ -127,6 +128,14 @@ class Searcher:
                 self._open = self._opened(*newer)  # the snapshot was pruned between the two lines
             # The old reader is left to the garbage collector: searches under way still use it.
         return True
+
+    def stay_at(self, pointer: Pointer) -> None:
+        """Read this snapshot at its version, published or not, whatever is published meanwhile.
+
+        For those who judge a version before anybody sees it; what is hidden from all readers stays hidden.
+        """
+        self._open = self._opened(pointer, tuple(versions.hidden_documents(self._catalog, self.config.index)))
+        self._stays = True
 
     def search(
         self,

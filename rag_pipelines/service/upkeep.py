@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import FastAPI, HTTPException, Path, Request
 
 from rag_pipelines.catalog import documents as document_rows
+from rag_pipelines.catalog import gates, versions
 from rag_pipelines.catalog import requests as request_rows
-from rag_pipelines.catalog import versions
+from rag_pipelines.catalog.gates import GateState
 from rag_pipelines.catalog.latencies import latency_summary
 from rag_pipelines.catalog.store import Catalog, Row
 from rag_pipelines.config.load import Configuration, suggest
@@ -53,11 +54,12 @@ def add_upkeep(app: FastAPI, configuration: Configuration, principal: Principal)
         catalog: Catalog = request.app.state.searchers.catalog
         live = versions.pointer(catalog, index)
         rows = versions.versions_of(catalog, index)
+        verdicts = gates.verdicts_of(catalog, index)
         return VersionList(
             index=index,
             version=live.version if live else None,
             pinned=live.pinned if live else None,
-            versions=[_version(row, live) for row in rows],
+            versions=[_version(row, live, gates.gate_state(verdicts.get(row["number"]))) for row in rows],
         )
 
     @app.get("/v1/sources", summary="Sources and how fresh they are")
@@ -108,7 +110,7 @@ def _may_know(principal: Principal, config: SourceConfig) -> bool:
     return config.tenant == principal.tenant and config.classification.rank <= principal.clearance.rank
 
 
-def _version(row: Row, live: versions.Pointer | None) -> VersionBody:
+def _version(row: Row, live: versions.Pointer | None, gate: GateState | None) -> VersionBody:
     return VersionBody(
         number=row["number"],
         status=row["status"],
@@ -118,6 +120,7 @@ def _version(row: Row, live: versions.Pointer | None) -> VersionBody:
         parent=row["parent"],
         documents=row["stats"].get("documents"),
         chunks=row["stats"].get("chunks"),
+        gate=gate,
     )
 
 

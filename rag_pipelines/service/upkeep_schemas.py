@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rag_pipelines.catalog.gates import GateState
+
 
 class VersionBody(BaseModel):
     """One version: staging, staged, published, superseded, or vacuumed (no longer stored)."""
@@ -16,6 +18,7 @@ class VersionBody(BaseModel):
     parent: int | None
     documents: int | None
     chunks: int | None
+    gate: GateState | None
 
 
 class VersionList(BaseModel):
