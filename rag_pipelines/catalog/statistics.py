@@ -77,6 +77,8 @@ SIZES: dict[str, tuple[int, dict[str, int]]] = {
     "tombstones": (100, {"index_name": 1, "doc_id": EACH}),
     "approvals": (10, {"source": 1, "status": 3}),
     "reindex_requests": (100, {"status": 4}),
+    "verdicts": (100, {"index_name": 1, "number": EACH}),
+    "gate_overrides": (10, {"index_name": 1, "number": EACH}),
 }
 """Table -> rows, and how many different values each indexed column has."""
 
