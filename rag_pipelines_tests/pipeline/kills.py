@@ -93,6 +93,7 @@ KILLS: dict[str, tuple[tuple[str, int], ...]] = {
         ("stage.confirmed", 1),
         ("stage.whole", 1),
     ),
+    "gated": (("gates.copied", 1), ("gates.judged", 1), ("publish.moving", 1)),
     "reindex": (("reindex.chosen", 1), ("parse.saved", 1)),
     "vacuum": (
         ("vacuum.retired", 1),

@@ -151,6 +151,17 @@ def promote_copies(project: Project) -> None:
     project.write("third.md", PUMP, "more")
 
 
+def edit_under_gates(project: Project) -> None:
+    """A change that is judged before it is published."""
+    project.index("knowledge", publish="manual", gates={"security": True})
+    change_everything(project)
+
+
+def without_gates(project: Project) -> None:
+    """What is shown in the end does not depend on them."""
+    project.index("knowledge", publish="manual")
+
+
 def another_space(project: Project) -> None:
     """Another collection beside the live one, and a deletion that both have to know."""
     project.index("knowledge", publish="manual", sparse={"analyzer": "none"})
@@ -225,6 +236,13 @@ SCENARIOS = {
         Scenario("space", (FIRST, SECOND), another_space, ("sync", "publish"), mended),
         Scenario(
             "copies", ((with_copies, ("sync", "publish")),), promote_copies, ("sync", "publish"), nothing
+        ),
+        Scenario(
+            "gated",
+            (FIRST, SECOND, (stage_a_draft, ("sync",))),
+            edit_under_gates,
+            ("sync", "publish"),
+            without_gates,
         ),
         Scenario("reindex", (FIRST, SECOND), nothing, ("reindex", "publish"), mended),
         Scenario(

@@ -36,7 +36,7 @@ SENTENCES = (
     "Nobody enters the hall while the red lamp above the door is lit.",
 )
 NAMES = ("a.txt", "b.txt", "c.txt", "d.txt", "e.txt", "f.txt")
-OTHERS = ("rollback", "approve", "reindex", "vacuum", "reconcile")
+OTHERS = ("rollback", "approve", "reindex", "vacuum", "reconcile", "gates")
 PLACES = sorted(name for name in FAULT_POINTS if not name.startswith(OTHERS))
 UPKEEP = {
     verb: st.none() | st.sampled_from(sorted(name for name in FAULT_POINTS if name.startswith(verb)))
