@@ -42,7 +42,7 @@ class SearchResult:
         told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
-            passage["explanation"] = asdict(explanation)
+            passage["explanation"] = {**asdict(explanation), "matched": list(explanation.matched)}
         return {
             "index": self.index,
             "version": self.version,

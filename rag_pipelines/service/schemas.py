@@ -68,6 +68,7 @@ class SearchBody(BaseModel):
     version: int | None = Field(
         default=None, ge=1, description="A published version instead of the live one."
     )
+    explain: bool = Field(default=False, description="Say of each passage why it stands where it does.")
 
 
 class LocationBody(BaseModel):
@@ -84,6 +85,31 @@ class LocationBody(BaseModel):
     start: int | None
     end: int | None
     similarity: float = Field(description="1 for the same text.")
+
+
+class PlacedBody(BaseModel):
+    """The score that one ranking gave a passage, and its rank there, from 1."""
+
+    score: float
+    rank: int
+
+
+class ExplanationBody(BaseModel):
+    """Why a passage stands where it does; null where a ranking does not hold it, or was not made."""
+
+    dense: PlacedBody | None
+    sparse: PlacedBody | None
+    fused: PlacedBody | None
+    rerank: PlacedBody | None
+    matched: list[str] = Field(description="The terms that it shares with the question, as analyzed.")
+
+
+class RerankingBody(BaseModel):
+    """What the configured reranker did; `applied` is false where time ran out and the fused order stands."""
+
+    model: str
+    passages: int
+    applied: bool
 
 
 class PassageBody(BaseModel):
@@ -112,6 +138,7 @@ class PassageBody(BaseModel):
     link: str | None
     metadata: dict[str, Any]
     locations: list[LocationBody] = Field(description="Most similar first, one a document.")
+    explanation: ExplanationBody | None = Field(default=None, description="Where the request asks for it.")
 
 
 class SearchAnswer(BaseModel):
@@ -119,6 +146,7 @@ class SearchAnswer(BaseModel):
 
     index: str
     version: int
+    reranking: RerankingBody | None = Field(default=None, description="Where the index has a reranker.")
     passages: list[PassageBody]
 
 
