@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import zip_longest
 
 from rich.padding import Padding
 from rich.text import Text
 
-from rag_pipelines.cli.output import out, say
+from rag_pipelines.cli.output import out, say, tell
 from rag_pipelines.core.types import Location, Passage
+from rag_pipelines.retrieval.context import Context
 from rag_pipelines.retrieval.explain import Explanation
 from rag_pipelines.retrieval.search import SearchResult
 
@@ -30,6 +32,12 @@ def print_answer(result: SearchResult) -> None:
         _print_passage(passage, explanation)
 
 
+def print_context(context: Context) -> None:
+    """The text alone, as a prompt would have it; what it counts goes to standard error."""
+    sys.stdout.write(f"{context.text}\n")
+    tell(f"{context.tokens} tokens in {len(context.citations)} parts")
+
+
 def _print_passage(passage: Passage, explanation: Explanation | None) -> None:
     citation = passage.citation
     where = f"{citation.source}/{citation.uri}"
@@ -37,6 +45,9 @@ def _print_passage(passage: Passage, explanation: Explanation | None) -> None:
         where += f", page {citation.page}"
     say(f"{passage.rank}. {passage.title}  [{passage.score:.3f}]", "bold")
     say(f"{INDENT}{where}, characters {citation.start}-{citation.end}, version {citation.version}", "cyan")
+    if passage.matched:
+        found = ", ".join(f"{span.start}-{span.end}" for span in passage.matched)
+        say(f"{INDENT}found in it: {found}", "cyan")
     if passage.locations:
         say(f"{INDENT}also in: {', '.join(map(_also, passage.locations))}", "cyan")
     for line in _reasons(explanation) if explanation is not None else ():

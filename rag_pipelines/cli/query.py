@@ -14,7 +14,7 @@ from rag_pipelines.blobs import open_blobs
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import points as point_rows
 from rag_pipelines.catalog import versions
-from rag_pipelines.cli.answers import print_answer
+from rag_pipelines.cli.answers import print_answer, print_context
 from rag_pipelines.cli.inspect import Index, Json
 from rag_pipelines.cli.output import failures, print_json
 from rag_pipelines.config.environment import read_environment
@@ -25,6 +25,7 @@ from rag_pipelines.core.types import OPERATOR
 from rag_pipelines.governance.access import access_condition, read_principal
 from rag_pipelines.retrieval.filters import Value
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.retrieval.options import Options
 
 VersionOption = Annotated[int | None, typer.Option("--version", help="Read this version, not the live one.")]
 POINT_FIELDS = ("chunk_id", "doc_id", "uri", "source", "start", "end", "text_hash")
@@ -52,17 +53,47 @@ def search(
     explain: Annotated[
         bool, typer.Option("--explain", help="Say of each passage why it stands where it does.")
     ] = False,
+    parents: Annotated[
+        bool | None,
+        typer.Option("--parents/--no-parents", help="Show the section that a hierarchical chunk belongs to."),
+    ] = None,
+    neighbours: Annotated[
+        int | None,
+        typer.Option("--neighbours", min=0, max=20, help="Show so many chunks before and after."),
+    ] = None,
+    mmr_lambda: Annotated[
+        float | None,
+        typer.Option("--mmr-lambda", min=0, max=1, help="1: relevance alone; less: unlike passages."),
+    ] = None,
+    per_document: Annotated[
+        int | None, typer.Option("--per-document", min=0, help="Passages of one document at most.")
+    ] = None,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--context-tokens",
+            min=0,
+            max=200_000,
+            help="Print one text for a prompt, of so many tokens at most.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search an index."""
     if not question.strip():
         raise typer.BadParameter("is empty", param_hint="QUERY")
     wanted = _filters(filters or [])
+    options = Options(parents, neighbours, mmr_lambda, per_document, context_tokens)
     with failures(as_json), _searchers() as searchers:
         who = read_principal(principal) if principal is not None else OPERATOR
-        result = searchers.get(index).search(question, k, who, wanted, version, explained=explain)
+        result = searchers.get(index).search(
+            question, k, who, wanted, version, explained=explain, options=options
+        )
         if as_json:
             print_json(result.as_json())
+            return
+        if context_tokens and result.context is not None:
+            print_context(result.context)
             return
         print_answer(result)
 

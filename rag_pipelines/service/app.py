@@ -98,7 +98,13 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         searchers: Searchers = request.app.state.searchers
         searcher = searchers.get(index)
         result = searcher.search(
-            body.query, body.k, principal, body.filters, body.version, explained=body.explain
+            body.query,
+            body.k,
+            principal,
+            body.filters,
+            body.version,
+            explained=body.explain,
+            options=body.options(),
         )
         return SearchAnswer.model_validate(result.as_json())
 
