@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.padding import Padding
-from rich.text import Text
 
 from rag_pipelines.blobs import open_blobs
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import points as point_rows
 from rag_pipelines.catalog import versions
+from rag_pipelines.cli.answers import print_answer, print_context
 from rag_pipelines.cli.inspect import Index, Json
-from rag_pipelines.cli.output import failures, out, print_json, say
+from rag_pipelines.cli.output import failures, print_json
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.errors import NotFound
 from rag_pipelines.core.filters import All
-from rag_pipelines.core.types import OPERATOR, Location, Passage
+from rag_pipelines.core.types import OPERATOR
 from rag_pipelines.governance.access import access_condition, read_principal
 from rag_pipelines.retrieval.filters import Value
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.retrieval.options import Options
 
 VersionOption = Annotated[int | None, typer.Option("--version", help="Read this version, not the live one.")]
 POINT_FIELDS = ("chunk_id", "doc_id", "uri", "source", "start", "end", "text_hash")
@@ -50,22 +50,52 @@ def search(
         Path | None,
         typer.Option("--as", help="JSON file: subject, tenant, groups, clearance. See only what they may."),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of each passage why it stands where it does.")
+    ] = False,
+    parents: Annotated[
+        bool | None,
+        typer.Option("--parents/--no-parents", help="Show the section that a hierarchical chunk belongs to."),
+    ] = None,
+    neighbours: Annotated[
+        int | None,
+        typer.Option("--neighbours", min=0, max=20, help="Show so many chunks before and after."),
+    ] = None,
+    mmr_lambda: Annotated[
+        float | None,
+        typer.Option("--mmr-lambda", min=0, max=1, help="1: relevance alone; less: unlike passages."),
+    ] = None,
+    per_document: Annotated[
+        int | None, typer.Option("--per-document", min=0, help="Passages of one document at most.")
+    ] = None,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--context-tokens",
+            min=0,
+            max=200_000,
+            help="Print one text for a prompt, of so many tokens at most.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Search an index."""
     if not question.strip():
         raise typer.BadParameter("is empty", param_hint="QUERY")
     wanted = _filters(filters or [])
+    options = Options(parents, neighbours, mmr_lambda, per_document, context_tokens)
     with failures(as_json), _searchers() as searchers:
         who = read_principal(principal) if principal is not None else OPERATOR
-        result = searchers.get(index).search(question, k, who, wanted, version)
+        result = searchers.get(index).search(
+            question, k, who, wanted, version, explained=explain, options=options
+        )
         if as_json:
             print_json(result.as_json())
             return
-        if not result.passages:
-            say("nothing was found")
-        for passage in result.passages:
-            _print_passage(passage)
+        if context_tokens and result.context is not None:
+            print_context(result.context)
+            return
+        print_answer(result)
 
 
 def text(
@@ -138,22 +168,3 @@ def _filters(pairs: list[str]) -> dict[str, list[Value]]:
         elif value in ("true", "false"):
             values.append(value == "true")
     return found
-
-
-def _print_passage(passage: Passage) -> None:
-    citation = passage.citation
-    where = f"{citation.source}/{citation.uri}"
-    if citation.page is not None:
-        where += f", page {citation.page}"
-    say(f"{passage.rank}. {passage.title}  [{passage.score:.3f}]", "bold")
-    say(f"   {where}, characters {citation.start}-{citation.end}, version {citation.version}", "cyan")
-    if passage.locations:
-        say(f"   also in: {', '.join(map(_also, passage.locations))}", "cyan")
-    shown = " ".join(passage.text.split())
-    excerpt = Text(shown if len(shown) <= 300 else shown[:299] + "…")
-    out.print(Padding(excerpt, (0, 0, 0, 3)))
-
-
-def _also(location: Location) -> str:
-    where = f"{location.source}/{location.uri}"
-    return where if location.similarity == 1 else f"{where} ({int(100 * location.similarity)}% alike)"

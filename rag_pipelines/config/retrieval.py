@@ -55,6 +55,42 @@ class RerankConfig(Model):
     )
 
 
+class ContextConfig(Model):
+    """What an answer shows of the documents that were found; a request may say otherwise for itself."""
+
+    parents: bool = Field(
+        default=False, description="the section that a hierarchical chunk belongs to, instead of the chunk"
+    )
+    neighbours: int = Field(
+        default=0, ge=0, le=20, description="chunks of the same document shown before and after a passage"
+    )
+    mmr_lambda: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="1 is relevance alone; less prefers passages unlike those above them",
+    )
+    per_document: int = Field(
+        default=0, ge=0, description="passages of one document at most; 0 is any number"
+    )
+    tokens: int = Field(
+        default=0,
+        ge=0,
+        le=200_000,
+        description="budget of the text for a prompt that is made of the passages; 0 makes none",
+    )
+
+    @property
+    def expands(self) -> bool:
+        """Whether a passage shows more than the chunk that was found."""
+        return self.parents or self.neighbours > 0
+
+    @property
+    def selects(self) -> bool:
+        """Whether an answer is anything but the k best hits."""
+        return self.expands or self.mmr_lambda < 1 or self.per_document > 0
+
+
 class RetrievalConfig(Model):
     """How candidates are found and fused, and how often an answer may say the same."""
 
@@ -65,6 +101,7 @@ class RetrievalConfig(Model):
     candidates: int = Field(default=100, ge=1, le=10_000)
     feedback: Feedback = Feedback()
     rerank: RerankConfig | None = None
+    context: ContextConfig = ContextConfig()
     distinct: bool = Field(
         default=True, description="passages that say the same count once, with all places where they stand"
     )

@@ -280,8 +280,22 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class MatchedSpan:
+    """A chunk that was found inside a passage that shows more; the span is in the document's text."""
+
+    chunk_id: str
+    start: int
+    end: int
+    page: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
-    """One ranked answer of retrieval; `rank` from 1. `locations` are the most similar first, one a document."""
+    """One ranked answer of retrieval; `rank` from 1. `locations` are the most similar first, one a document.
+
+    `matched` is empty where the passage is the chunk that was found; else it names the found ones, best first,
+    and the citation's span and page are those of the whole passage, the rest of it the best chunk's.
+    """
 
     rank: int
     score: float
@@ -290,3 +304,4 @@ class Passage:
     citation: Citation
     metadata: Mapping[str, Any] = field(default_factory=dict)
     locations: tuple[Location, ...] = ()
+    matched: tuple[MatchedSpan, ...] = ()

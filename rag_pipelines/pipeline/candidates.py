@@ -80,6 +80,8 @@ def opened_searcher(workspace: Workspace, index: str) -> Iterator[Searcher]:
         workspace.engine,
         partial(_encoder, workspace, config, others),
         open_reranker(config.retrieval.rerank),
+        text_of=workspace.blobs.get_text,
+        tokenizer=partial(workspace.tokenizer, config),
     )
     try:
         yield searcher

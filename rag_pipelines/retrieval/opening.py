@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from functools import partial
 
+from rag_pipelines.blobs import open_blobs
 from rag_pipelines.catalog.store import Catalog, Row, open_catalog
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.config.models import EmbeddingConfig, IndexConfig
-from rag_pipelines.core.ports import Embedder, VectorEngine
-from rag_pipelines.embedding import embedding_fingerprint, open_embedder
+from rag_pipelines.core.ports import Embedder, Tokenizer, VectorEngine
+from rag_pipelines.embedding import embedding_fingerprint, open_embedder, open_tokenizer
 from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines.index import open_engine
 from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
@@ -31,9 +32,11 @@ class Searchers:
         self.engine: VectorEngine = open_engine(
             environment.engine_dir, environment.qdrant_url, environment.qdrant_api_key
         )
+        self._blobs = open_blobs(environment.blobs_url)
         self._opening = threading.Lock()
         self._loading = threading.Lock()
         self._embedders: dict[EmbeddingConfig, Embedder] = {}
+        self._tokenizers: dict[EmbeddingConfig, Tokenizer] = {}
         self._searchers: dict[str, Searcher] = {}
 
     def __enter__(self) -> Searchers:
@@ -53,6 +56,8 @@ class Searchers:
                     self.engine,
                     partial(self._encoder, config),
                     open_reranker(config.retrieval.rerank),
+                    text_of=self._blobs.get_text,
+                    tokenizer=partial(self._tokenizer, config.embedding),
                 )
             return self._searchers[config.index]
 
@@ -80,3 +85,9 @@ class Searchers:
             if config not in self._embedders:
                 self._embedders[config] = open_embedder(config, self.environment.models_dir)
             return self._embedders[config]
+
+    def _tokenizer(self, config: EmbeddingConfig) -> Tokenizer:
+        with self._loading:
+            if config not in self._tokenizers:
+                self._tokenizers[config] = open_tokenizer(config, self.environment.models_dir)
+            return self._tokenizers[config]

@@ -13,14 +13,18 @@ from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition, MatchAny, Not
-from rag_pipelines.core.ports import CollectionReader, VectorEngine
-from rag_pipelines.core.types import Citation, Hit, Location, Passage, Principal
+from rag_pipelines.core.ports import CollectionReader, Tokenizer, VectorEngine
+from rag_pipelines.core.types import Passage, Principal
 from rag_pipelines.index.points import visible_at
+from rag_pipelines.retrieval.answering import answer
+from rag_pipelines.retrieval.context import Context, assemble
 from rag_pipelines.retrieval.encoding import QueryEncoder
+from rag_pipelines.retrieval.expansion import TextOf
 from rag_pipelines.retrieval.explain import Explanation
 from rag_pipelines.retrieval.filters import Value, filter_condition
 from rag_pipelines.retrieval.locations import Reach, find_locations
-from rag_pipelines.retrieval.ranking import explanations, rank
+from rag_pipelines.retrieval.options import Options
+from rag_pipelines.retrieval.passages import passage_json, to_passage
 from rag_pipelines.retrieval.rerank import Reranker, Reranking
 
 
@@ -33,37 +37,25 @@ class SearchResult:
     passages: tuple[Passage, ...]
     reranking: Reranking | None = None
     explanations: tuple[Explanation, ...] | None = None
+    context: Context | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `search --json` and the service answer; `reranking` only where a model is configured.
 
-        Passages have their `explanation` where it was asked for.
+        Passages have their `explanation` where it was asked for, and so has the answer its `context`.
         """
         told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
+        made = {} if self.context is None else {"context": self.context.as_json()}
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
-            passage["explanation"] = asdict(explanation)
+            passage["explanation"] = {**asdict(explanation), "matched": list(explanation.matched)}
         return {
             "index": self.index,
             "version": self.version,
             **told,
             "passages": passages,
+            **made,
         }
-
-
-def passage_json(passage: Passage) -> dict[str, Any]:
-    """One passage, flat: rank, score, text, title, everything of its citation, and its other locations."""
-    citation = asdict(passage.citation)
-    citation["heading_path"] = list(passage.citation.heading_path)
-    return {
-        "rank": passage.rank,
-        "score": passage.score,
-        "text": passage.text,
-        "title": passage.title,
-        **citation,
-        "metadata": dict(passage.metadata),
-        "locations": [asdict(location) for location in passage.locations],
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +87,21 @@ class Searcher:
         engine: VectorEngine,
         encoder: Callable[[Row], QueryEncoder],
         reranker: Reranker | None = None,
+        *,
+        text_of: TextOf,
+        tokenizer: Callable[[], Tokenizer],
     ) -> None:
-        """`encoder` gives what fits a collection's row in the catalog; `reranker` is what the index configures."""
+        """`encoder` gives what fits a collection's row in the catalog; `reranker` is what the index configures.
+
+        `text_of` reads stored texts for what is shown around a hit, `tokenizer` measures contexts.
+        """
         self.config = config
         self._catalog = catalog
         self._engine = engine
         self._encoder = encoder
         self._reranker = reranker
+        self._text_of = text_of
+        self._tokenizer = tokenizer
         self._lock = threading.Lock()
         self._open: _Open | None = None
         self._stays = False
@@ -146,13 +146,15 @@ class Searcher:
         version: int | None = None,
         *,
         explained: bool = False,
+        options: Options | None = None,
     ) -> SearchResult:
         """The k best passages that the principal may read, of the live version or an earlier published one.
 
         With `distinct` in the index's YAML no two of them say the same. `explained` adds where each ranking put
-        them. Raises NotPublished, NotFound for an
+        them; `options` stand in for the index's `retrieval.context`. Raises NotPublished, NotFound for an
         unknown version, ConfigError for an unknown filter field, EmbeddingError and EngineError.
         """
+        settings = (options or Options()).over(self.config.retrieval.context)
         asked = filter_condition(filters or {}, self.config)
         number, opened, owned = self._at(version)
         reach = Reach(
@@ -165,21 +167,34 @@ class Searcher:
         )
         try:
             condition = All((reach.readable, asked))
-            ranked = rank(reach, opened.encoder, query, k, condition, self.config, self._reranker)
-            locations = find_locations(ranked.groups, reach, self.config.retrieval.locations)
-            reasons = explanations(ranked, reach, opened.encoder, query, self.config) if explained else None
+            found = answer(
+                reach,
+                opened.encoder,
+                query,
+                k,
+                condition,
+                self.config,
+                self._reranker,
+                settings,
+                self._text_of,
+            )
+            groups = [section.group for section in found.sections]
+            locations = find_locations(groups, reach, self.config.retrieval.locations)
+            reasons = found.explained(reach, opened.encoder, query, self.config) if explained else None
         finally:
             if owned:
                 opened.reader.close()
+        passages = tuple(
+            to_passage(rank, section, number, places)
+            for rank, (section, places) in enumerate(zip(found.sections, locations, strict=True), start=1)
+        )
         return SearchResult(
             self.config.index,
             number,
-            tuple(
-                to_passage(rank, group.best, number, places)
-                for rank, (group, places) in enumerate(zip(ranked.groups, locations, strict=True), start=1)
-            ),
-            ranked.reranking,
+            passages,
+            found.ranked.reranking,
             reasons,
+            assemble(passages, settings.tokens, self._tokenizer()) if settings.tokens else None,
         )
 
     def warm(self) -> None:
@@ -257,34 +272,3 @@ class Searcher:
         encoder = self._encoder(row)
         reader = self._engine.reader(pointer.collection, pointer.snapshot)
         return _Open(pointer, hidden, reader, encoder)
-
-
-def to_passage(rank: int, hit: Hit, version: int, locations: tuple[Location, ...] = ()) -> Passage:
-    """A hit with its citation and its other locations."""
-    payload = hit.payload
-    citation = Citation(
-        source=payload["source"],
-        uri=payload["uri"],
-        doc_id=payload["doc_id"],
-        chunk_id=payload["chunk_id"],
-        start=payload["start"],
-        end=payload["end"],
-        page=payload.get("page"),
-        heading_path=tuple(payload.get("heading_path") or ()),
-        revision=payload["revision"],
-        parsed_hash=payload["parsed_hash"],
-        parser=payload["parser"],
-        chunker=payload["chunker"],
-        model=payload["model"],
-        version=version,
-        link=payload.get("link"),
-    )
-    return Passage(
-        rank,
-        round(float(hit.score), 6),
-        payload["text"],
-        payload.get("title"),
-        citation,
-        payload.get("meta") or {},
-        locations,
-    )

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from rag_pipelines.retrieval.options import Options
+
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Filter = str | Integer | bool | list[str] | list[Integer]
 
@@ -54,6 +56,7 @@ class SearchBody(BaseModel):
             "examples": [
                 {"query": "How many days of leave can I carry over?", "k": 5},
                 {"query": "ERR_4217", "k": 3, "filters": {"source": ["handbook"]}, "version": 7},
+                {"query": "Who approves travel?", "neighbours": 1, "per_document": 2, "context_tokens": 1500},
             ]
         },
     )
@@ -68,6 +71,29 @@ class SearchBody(BaseModel):
     version: int | None = Field(
         default=None, ge=1, description="A published version instead of the live one."
     )
+    explain: bool = Field(default=False, description="Say of each passage why it stands where it does.")
+    parents: bool | None = Field(
+        default=None, description="Show the section that a hierarchical chunk belongs to."
+    )
+    neighbours: int | None = Field(
+        default=None, ge=0, le=20, description="Show so many chunks before and after each passage."
+    )
+    mmr_lambda: float | None = Field(
+        default=None, ge=0, le=1, description="1 is relevance alone; less prefers unlike passages."
+    )
+    per_document: int | None = Field(
+        default=None, ge=0, description="At most so many passages of one document; 0 is any number."
+    )
+    context_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        le=200_000,
+        description="Make a text for a prompt of the passages, of so many tokens at most; 0 makes none.",
+    )
+
+    def options(self) -> Options:
+        """What the request says of its answer against the index's `retrieval.context`."""
+        return Options(self.parents, self.neighbours, self.mmr_lambda, self.per_document, self.context_tokens)
 
 
 class LocationBody(BaseModel):
@@ -84,6 +110,69 @@ class LocationBody(BaseModel):
     start: int | None
     end: int | None
     similarity: float = Field(description="1 for the same text.")
+
+
+class PlacedBody(BaseModel):
+    """The score that one ranking gave a passage, and its rank there, from 1."""
+
+    score: float
+    rank: int
+
+
+class ExplanationBody(BaseModel):
+    """Why a passage stands where it does; null where a ranking does not hold it, or was not made."""
+
+    dense: PlacedBody | None
+    sparse: PlacedBody | None
+    fused: PlacedBody | None
+    rerank: PlacedBody | None
+    matched: list[str] = Field(description="The terms that it shares with the question, as analyzed.")
+
+
+class RerankingBody(BaseModel):
+    """What the configured reranker did; `applied` is false where time ran out and the fused order stands."""
+
+    model: str
+    passages: int
+    applied: bool
+
+
+class MatchedBody(BaseModel):
+    """A chunk that was found inside a passage that shows more."""
+
+    chunk_id: str
+    start: int
+    end: int
+    page: int | None
+
+
+class ContextCitationBody(BaseModel):
+    """One numbered part of a context: `start` and `end` slice the document's text, the others the context's."""
+
+    number: int
+    ranks: list[int] = Field(description="Of the passages that it is made of.")
+    title: str | None
+    source: str
+    uri: str
+    link: str | None
+    doc_id: str
+    page: int | None
+    heading_path: list[str]
+    revision: str
+    parsed_hash: str
+    version: int
+    start: int
+    end: int
+    text_start: int
+    text_end: int
+
+
+class ContextBody(BaseModel):
+    """Passages as one text for a prompt; `tokens` are those of the index's embedding model."""
+
+    text: str
+    tokens: int
+    citations: list[ContextCitationBody]
 
 
 class PassageBody(BaseModel):
@@ -110,8 +199,12 @@ class PassageBody(BaseModel):
     model: str
     version: int
     link: str | None
+    matched: list[MatchedBody] | None = Field(
+        default=None, description="Best first; only where the passage shows more than what was found."
+    )
     metadata: dict[str, Any]
     locations: list[LocationBody] = Field(description="Most similar first, one a document.")
+    explanation: ExplanationBody | None = Field(default=None, description="Where the request asks for it.")
 
 
 class SearchAnswer(BaseModel):
@@ -119,7 +212,11 @@ class SearchAnswer(BaseModel):
 
     index: str
     version: int
+    reranking: RerankingBody | None = Field(default=None, description="Where the index has a reranker.")
     passages: list[PassageBody]
+    context: ContextBody | None = Field(
+        default=None, description="Where the request or the index asks for it."
+    )
 
 
 class IndexBody(BaseModel):

@@ -12,7 +12,6 @@ import pytest
 from rag_pipelines.config.retrieval import RerankConfig
 from rag_pipelines.core.errors import EmbeddingError
 from rag_pipelines.core.types import Hit
-from rag_pipelines.embedding.models import resolve
 from rag_pipelines.retrieval.grouping import Group
 from rag_pipelines.retrieval.rerank import (
     BATCH,
@@ -22,6 +21,7 @@ from rag_pipelines.retrieval.rerank import (
     rerank,
     standardised,
 )
+from rag_pipelines_tests.cross_encoder import made_cross_encoder
 from rag_pipelines_tests.project import Project
 
 
@@ -114,26 +114,8 @@ def test_a_passage_is_read_under_its_headings(
 
 @pytest.fixture(scope="module")
 def cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random one-layer BERT with one output and the bundled tokenizer."""
-    import torch
-    from sentence_transformers import CrossEncoder
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
-
-    folder = tmp_path_factory.mktemp("cross")
-    torch.manual_seed(7)
-    config = BertConfig(
-        hidden_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=512,
-        initializer_range=0.5,
-    )
-    config.num_labels = 1
-    BertForSequenceClassification(config).save_pretrained(folder, safe_serialization=True)
-    AutoTokenizer.from_pretrained(str(resolve("bundled:all-MiniLM-L6-v2").path)).save_pretrained(folder)
-    assert CrossEncoder(str(folder), device="cpu").num_labels == 1
-    return folder
+    """Made once for the tests of this module."""
+    return made_cross_encoder(tmp_path_factory.mktemp("cross"))
 
 
 def test_a_cross_encoder_scores_pairs_as_sentence_transformers_does(cross_encoder: Path) -> None:

@@ -185,7 +185,7 @@ def test_openapi_schemas_are_valid_and_hold_examples_that_fit(client: TestClient
         validator = Draft202012Validator({**schema, "components": document["components"]})
         for example in schema.get("examples", []):
             validator.validate(example)
-    assert len(schemas["SearchBody"]["examples"]) == 2
+    assert len(schemas["SearchBody"]["examples"]) == 3
     assert schemas["PassageBody"]["examples"]
     responses = document["paths"]["/v1/indexes/{index}/search"]["post"]["responses"]
     assert {"200", "400", "404", "413", "422", "503"} == set(responses)
