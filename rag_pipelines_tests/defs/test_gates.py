@@ -30,7 +30,9 @@ def test_checks_stand_between_staging_and_publishing(gated: Project, instance: d
     suite = found["suite_pages"]
     assert suite.asset_key == dg.AssetKey(["knowledge", "staged"])
     assert (suite.passed, suite.blocking) == (True, True)
-    assert suite.metadata["measures"].value.records[0].data["mean"] == 1.0
+    measures = suite.metadata["measures"]
+    assert isinstance(measures, dg.TableMetadataValue)
+    assert measures.records[0].data["mean"] == 1.0
     assert gated.live() == 1
 
 

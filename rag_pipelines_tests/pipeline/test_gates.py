@@ -15,6 +15,7 @@ from rag_pipelines.catalog.tables import points
 from rag_pipelines.core.checks import Check
 from rag_pipelines.core.errors import ConfigError, NotFound
 from rag_pipelines.core.types import CURRENT
+from rag_pipelines.evaluation.asking import ask_index
 from rag_pipelines.pipeline import gates, suite_gates
 from rag_pipelines.pipeline.gates import Verdict, judged_candidate
 from rag_pipelines.pipeline.publish import Override, Published, publish
@@ -170,7 +171,7 @@ def test_a_candidate_is_asked_at_its_number_while_readers_see_the_live_one(
     gated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Any] = []
-    real = suite_gates.ask_index
+    real = ask_index
 
     def looking(*args: Any) -> Any:
         searcher, version = args[1], args[3]
