@@ -48,7 +48,7 @@ class Thresholds(Model):
     )
     lost_floor: int = Field(default=5, ge=1, description="of lost documents, and of refused ones")
     max_lost_chunks: float = Field(default=0.5, ge=0, le=1)
-    max_refused: float = Field(default=0.2, ge=0, le=1, description="documents in quarantine")
+    max_refused: float = Field(default=0.25, ge=0, le=1, description="documents in quarantine")
     max_shrunk: float = Field(
         default=0.05, ge=0, le=1, description="documents that lost more than half of their text"
     )
@@ -59,7 +59,7 @@ class Thresholds(Model):
         default=0.02, ge=0, le=1, description="documents that carry the text of another one"
     )
     min_own_words: float = Field(
-        default=0.7, ge=0, le=1, description="words of a text that must be in the document's own bytes"
+        default=0.8, ge=0, le=1, description="words of a text that must be in the document's own bytes"
     )
     max_thin: float = Field(
         default=0.2, ge=0, le=1, description="documents of whose bytes too few words became text"

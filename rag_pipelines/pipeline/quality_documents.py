@@ -14,7 +14,7 @@ from rag_pipelines.core.errors import BlobError
 from rag_pipelines.core.filters import All, MatchAny
 from rag_pipelines.pipeline.quality_sample import Inspection
 from rag_pipelines.quality.facts import Before, DocumentFacts
-from rag_pipelines.quality.measures import coverage, shared, similarity, words, words_of_bytes
+from rag_pipelines.quality.measures import against_bytes, coverage, similarity, words, words_of_bytes
 
 SHORT = 200
 """Texts below so many characters (stubs, redirects) may well be equal."""
@@ -129,7 +129,7 @@ class _Reader:
             there = words_of_bytes(self._blobs.get(state["raw_hash"]), state["media_type"])
         except BlobError:
             return None, None
-        return (None, None) if there is None else (shared(names, there), shared(there, names))
+        return against_bytes(names, there)
 
     def _before(self, doc_id: str, names: frozenset[str] | None) -> Before | None:
         rows = self._read.before.get(doc_id)

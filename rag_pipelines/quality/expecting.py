@@ -76,7 +76,7 @@ def _validate(rows: pd.DataFrame, expectations: Sequence[Expectation], warnings:
         suite,
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [_ROW]},
     )
-    ordered = sorted(result.results, key=lambda one: _meta(one))
+    ordered = sorted(result.results, key=_meta)
     for one in ordered:
         if one.exception_info and one.exception_info.get("raised_exception"):
             raise RuntimeError(one.exception_info["exception_message"])
@@ -84,7 +84,9 @@ def _validate(rows: pd.DataFrame, expectations: Sequence[Expectation], warnings:
 
 
 def _expectation(one: Expectation, warnings: Sequence[str], at: int) -> Any:
-    import great_expectations.expectations.core as gxe
+    import great_expectations.expectations
+
+    gxe: Any = great_expectations.expectations
 
     common: dict[str, Any] = {
         "meta": {"at": at},
@@ -122,6 +124,8 @@ def _check(rows: pd.DataFrame, one: Expectation, result: Any) -> Check:
         "unexpected_percent": round(percent, 3),
         "success_percent": round(100.0 - percent, 3),
     }
+    if one.kind == "at_most" and judged:
+        metadata["highest"] = _highest(rows, one)
     if result.success:
         return Check(one.check, True, severity=severity, metadata=metadata)
     totals = rows["source"].value_counts()
@@ -136,6 +140,17 @@ def _check(rows: pd.DataFrame, one: Expectation, result: Any) -> Check:
     more = len(phrases) - PHRASES
     reason = "; ".join(phrases[:PHRASES]) + (f"; and {more} more sources" if more > 0 else "")
     return Check(one.check, False, reason, severity, metadata)
+
+
+def _highest(rows: pd.DataFrame, one: Expectation) -> dict[str, Any]:
+    """The row that comes nearest to its limit, or exceeds it most."""
+    ratios = rows[one.column].astype(float) / rows[one.limit].astype(float).clip(lower=1e-9)
+    row = rows.loc[ratios.idxmax()]
+    return {
+        "source": str(row["source"]),
+        "value": _plain(row[one.column]),
+        "limit": _plain(row[one.limit]),
+    }
 
 
 def _sample(row: Mapping[str, Any], one: Expectation) -> dict[str, Any]:

@@ -11,7 +11,11 @@ import numpy as np
 
 from rag_pipelines.core.types import FloatArray
 
-WORD = re.compile(r"[^\W_]{3,}")
+_UNSPACED = "\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]{{3,}}")
+FEW_OF_TEXT, FEW_OF_BYTES = 10, 50
+"""Fewer distinct words say nothing: a stub is mostly markup."""
+
 TOO_LONG = 1_000_000
 """Bytes or characters beyond which words are not compared: the first part of one is not that of the other."""
 
@@ -38,13 +42,24 @@ def coverage(text: str, spans: Iterable[tuple[int, int]]) -> float:
 
 
 def words(text: str) -> frozenset[str]:
-    """The distinct words of three letters or more, in lower case."""
+    """The distinct words of three letters or more, in lower case; where words have no spaces between them, letters."""
     return frozenset(WORD.findall(text.lower()))
 
 
 def shared(part: frozenset[str], whole: frozenset[str]) -> float:
     """The share of the words of `part` that `whole` has; 1 where there are none."""
     return len(part & whole) / len(part) if part else 1.0
+
+
+def against_bytes(text: frozenset[str], data: frozenset[str] | None) -> tuple[float | None, float | None]:
+    """The share of a text's words that its bytes have, and of its bytes' words that the text has.
+
+    None where the bytes show no words, or too few are there to tell.
+    """
+    if data is None:
+        return None, None
+    own = shared(text, data) if len(text) >= FEW_OF_TEXT else None
+    return own, shared(data, text) if len(data) >= FEW_OF_BYTES else None
 
 
 def similarity(one: frozenset[str], other: frozenset[str]) -> float:

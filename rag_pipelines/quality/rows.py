@@ -178,7 +178,7 @@ def _drift(
     went = Counter(before.language for before in (*(before for _, before in pairs), *source.gone))
     if live.languages and looked_at:
         after = mix_after(live.languages, live.documents, _times(went, scale), _times(came, scale))
-        moved = max(sorted(after, key=str), key=lambda key: abs(after[key] - live.languages.get(key, 0.0)))
+        moved = max(sorted(after, key=str), key=lambda key: after[key] - live.languages.get(key, 0.0))
         row |= {
             "language_drift": mix_distance(live.languages, after),
             "language_limit": max(limits.max_language_drift, limits.floor / max(source.documents, 1)),
