@@ -135,6 +135,28 @@ def few_points(catalog: Catalog, shown: Shown, source: str, limit: int) -> list[
         )
 
 
+def cluster_mates(
+    catalog: Catalog, index: str, doc_ids: Sequence[str], limit: int
+) -> dict[str, dict[str, tuple[str, str]]]:
+    """Document -> up to so many documents of its near-duplicate cluster, as (parsed text, uri)."""
+    own, doc = members.c, documents.c
+    clusters = sa.select(own.doc_id, own.cluster).where(own.index_name == index)
+    cluster_of = {row["doc_id"]: row["cluster"] for row in _of_each(catalog, clusters, own.doc_id, doc_ids)}
+    mates = (
+        sa.select(own.cluster, doc.doc_id, doc.parsed_hash, doc.uri)
+        .join(documents, doc.doc_id == own.doc_id)
+        .where(own.index_name == index, doc.live, doc.parsed_hash.is_not(None))
+    )
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for row in _of_each(catalog, mates, own.cluster, sorted({*cluster_of.values()})):
+        of_cluster = found.setdefault(row["cluster"], {})
+        if len(of_cluster) <= limit:
+            of_cluster[row["doc_id"]] = (row["parsed_hash"], row["uri"])
+    return {
+        doc_id: found[cluster] for doc_id, cluster in cluster_of.items() if len(found.get(cluster, ())) > 1
+    }
+
+
 def raw_names(catalog: Catalog, doc_ids: Sequence[str]) -> dict[str, str | None]:
     """The name of each document's bytes."""
     columns = sa.select(documents.c.doc_id, documents.c.raw_hash)

@@ -12,6 +12,7 @@ from rag_pipelines.catalog import quality_rows, recovery, versions
 from rag_pipelines.catalog.store import Row, reading
 from rag_pipelines.core.errors import BlobError
 from rag_pipelines.core.filters import All, MatchAny
+from rag_pipelines.core.ids import content_hash
 from rag_pipelines.pipeline.quality_sample import Inspection
 from rag_pipelines.quality.facts import Before, DocumentFacts
 from rag_pipelines.quality.measures import against_bytes, coverage, similarity, words, words_of_bytes
@@ -21,6 +22,8 @@ SHORT = 200
 
 BATCH = 200
 SEEN = 20_000
+MATES = 50
+"""Others that a document is compared with; one of them with the same text is enough."""
 
 
 @dataclass(slots=True)
@@ -158,56 +161,54 @@ def _text(blobs: Any, name: str) -> str | None:
 
 
 def _twins(inspection: Inspection, read: Read) -> dict[str, tuple[str, bool]]:
-    """Document -> uri of another one that shows the same text, and whether their bytes are the same too.
+    """Document -> uri of another one that has the same text, and whether their bytes are the same too."""
+    catalog = inspection.workspace.catalog
+    ids = [doc_id for doc_id in sorted(read.texts) if len(read.texts[doc_id]) >= SHORT]
+    alike = _sharing_a_passage(inspection, read, ids)
+    for doc_id, mates in quality_rows.cluster_mates(catalog, inspection.candidate.index, ids, MATES).items():
+        alike[doc_id] |= mates
+    raw = quality_rows.raw_names(
+        catalog, sorted({*ids, *(other for mates in alike.values() for other in mates)})
+    )
+    keys: dict[str, str | None] = {}
+    found: dict[str, tuple[str, bool]] = {}
+    for doc_id in ids:
+        own = _key(read.texts[doc_id])
+        for other, (name, uri) in sorted(alike[doc_id].items()):
+            if other == doc_id:
+                continue
+            if name not in keys:
+                text = read.texts.get(other) or _text(inspection.workspace.blobs, name)
+                keys[name] = None if text is None else _key(text)
+            if keys[name] == own:
+                found[doc_id] = (uri, raw.get(doc_id) == raw.get(other))
+                if not found[doc_id][1]:
+                    break
+    return found
 
-    Equal texts have an equal longest passage, and the engine finds passages by the hash of their text.
-    """
+
+def _sharing_a_passage(
+    inspection: Inspection, read: Read, ids: Sequence[str]
+) -> dict[str, dict[str, tuple[str, str]]]:
+    """Document -> others with its longest passage, as (parsed text, uri); equal texts have an equal longest one."""
     longest: dict[str, str] = {}
-    for doc_id, rows in read.now.items():
-        pieces = [row["chunk"] for row in rows if row["chunk"]]
-        if pieces and len(read.texts.get(doc_id, "")) >= SHORT:
-            longest[doc_id] = max(pieces, key=lambda one: (one["end"] - one["start"], one["text_hash"]))[
-                "text_hash"
-            ]
-    others: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
+    for doc_id in ids:
+        pieces = [row["chunk"] for row in read.now.get(doc_id, ()) if row["chunk"]]
+        if pieces:
+            best = max(pieces, key=lambda one: (one["end"] - one["start"], one["text_hash"]))
+            longest[doc_id] = best["text_hash"]
+    holders: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
     hashes = sorted({*longest.values()})
     reader, shown = inspection.candidate.reader, inspection.candidate.shown
     for start in range(0, len(hashes), BATCH):
         asked = All((shown, MatchAny("text_hash", tuple(hashes[start : start + BATCH]))))
         for point in islice(reader.scroll(asked), SEEN):
             payload = point.payload
-            others[payload["text_hash"]][payload["doc_id"]] = (payload["parsed_hash"], payload["uri"])
-    stood_for = {  # what is collapsed shows no passage: look at what stands for it
-        doc_id: state["representative"]
-        for doc_id, state in read.states.items()
-        if doc_id in read.texts and not read.now.get(doc_id) and state["representative"]
-    }
-    standing = quality_rows.document_states(
-        inspection.workspace.catalog, inspection.candidate.index, sorted({*stood_for.values()})
-    )
-    for doc_id, other in stood_for.items():
-        if other in standing:
-            longest[doc_id] = doc_id
-            others[doc_id] = {other: (standing[other]["parsed_hash"], standing[other]["uri"])}
-    return _equal_texts(inspection, read, longest, others)
+            own = holders[payload["text_hash"]]
+            if len(own) < MATES:
+                own[payload["doc_id"]] = (payload["parsed_hash"], payload["uri"])
+    return {doc_id: dict(holders[longest[doc_id]]) if doc_id in longest else {} for doc_id in ids}
 
 
-def _equal_texts(
-    inspection: Inspection,
-    read: Read,
-    longest: Mapping[str, str],
-    others: Mapping[str, Mapping[str, tuple[str, str]]],
-) -> dict[str, tuple[str, bool]]:
-    wanted = {doc_id for key in longest.values() for doc_id in others.get(key, {})}
-    raw = quality_rows.raw_names(inspection.workspace.catalog, sorted({*wanted, *longest}))
-    parsed: dict[str, str | None] = {}
-    found: dict[str, tuple[str, bool]] = {}
-    for doc_id, key in longest.items():
-        for other, (name, uri) in others.get(key, {}).items():
-            if other == doc_id or (doc_id in found and not found[doc_id][1]):
-                continue
-            if name not in parsed:
-                parsed[name] = read.texts.get(other) or _text(inspection.workspace.blobs, name)
-            if (parsed[name] or "").split() == read.texts[doc_id].split():
-                found[doc_id] = (uri, raw.get(doc_id) == raw.get(other))
-    return found
+def _key(text: str) -> str:
+    return content_hash(" ".join(text.split()))

@@ -63,7 +63,7 @@ def replay(stream_name: str, commits: int, scratch: Path) -> dict[str, Any]:
     seconds: list[float] = []
     with project.workspace() as workspace:
         config = workspace.configuration.indexes[INDEX]
-        workspace._embedders = {INDEX: WordEmbedder(workspace.embedder(config))}  # type: ignore[dict-item]
+        workspace._embedders = {INDEX: WordEmbedder(workspace.embedder(config))}
         for commit in [history[0].parent, *(one.sha for one in history)]:
             stream.point(commit)
             sync(workspace, ("docs",))

@@ -36,13 +36,10 @@ def test_bytes_show_the_words_that_a_reader_sees() -> None:
     page = (
         b"<html><style>body{color:red}</style><!-- draft --><p class='x'>Caf&eacute; <b>open</b></p></html>"
     )
-    assert words_of_bytes(page, "text/html") == {"café", "open"}
-    assert words_of_bytes(b"# Leave\n\nThirty <days>", "text/markdown; charset=utf-8") == {
-        "leave",
-        "thirty",
-        "days",
-    }
-    assert words_of_bytes("Größe".encode("cp1252"), "text/plain") == {"größe"}
+    assert words_of_bytes(page, "text/html") == frozenset({"café", "open"})
+    marked_down = words_of_bytes(b"# Leave\n\nThirty <days>", "text/markdown; charset=utf-8")
+    assert marked_down == frozenset({"leave", "thirty", "days"})
+    assert words_of_bytes("Größe".encode("cp1252"), "text/plain") == frozenset({"größe"})
 
 
 @pytest.mark.parametrize(
@@ -63,7 +60,7 @@ def test_a_text_against_its_bytes() -> None:
     ten = frozenset(f"word{n}" for n in range(10))
     fifty = frozenset(f"word{n}" for n in range(5, 55))
     assert against_bytes(ten, fifty) == (0.5, 0.1)
-    assert against_bytes(ten - {"word0"}, fifty) == (None, 0.1 - 0.0)
+    assert against_bytes(ten - {"word0"}, fifty) == (None, 0.1)
     assert against_bytes(ten, fifty - {"word54"}) == (0.5, None)
     assert against_bytes(ten, None) == (None, None)
 
