@@ -1,0 +1,1 @@
+"""What data must look like before it is published: facts in, checks out. Reads no catalog and no engine."""
