@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from rag_pipelines.config.base import Model, Name
 from rag_pipelines.config.evaluation import Measure
+from rag_pipelines.config.quality import QualityConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -56,6 +57,7 @@ class LatencyGate(Model):
 class GatesConfig(Model):
     """Release gates of an index; a version that fails one stays staged and unseen."""
 
+    data: QualityConfig | None = QualityConfig()
     suites: tuple[SuiteGate, ...] = ()
     security: bool = Field(
         default=True,

@@ -17,10 +17,12 @@ from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.pipeline.candidates import Candidate, opened_candidate
+from rag_pipelines.pipeline.data_quality import data_checks
 from rag_pipelines.pipeline.progress import Silent
 from rag_pipelines.pipeline.security_gate import security_check
 from rag_pipelines.pipeline.suite_gates import load_suites, suite_checks, suite_name
 from rag_pipelines.pipeline.workspace import Workspace
+from rag_pipelines.quality import checks as quality
 
 VERSION = 1
 """Raised when gates come to judge differently, so that stored verdicts are made anew."""
@@ -55,6 +57,7 @@ class Verdict:
 def check_names(gates: GatesConfig) -> list[str]:
     """Every check that these gates make, in their order."""
     names = ["security"] if gates.security else []
+    names += [name for name in quality.NAMES if gates.data is not None and name not in gates.data.off]
     names += [suite_name(gate.suite) for gate in gates.suites]
     return [*names, "latency"] if gates.latency is not None else names
 
@@ -133,6 +136,8 @@ def _checks(
 ) -> Iterator[Check]:
     if gates.security:
         yield security_check(workspace, candidate)
+    if gates.data is not None:
+        yield from data_checks(workspace, candidate, gates.data)
     yield from suite_checks(workspace, candidate, gates.suites, gates.latency, progress)
 
 

@@ -153,7 +153,7 @@ def promote_copies(project: Project) -> None:
 
 def edit_under_gates(project: Project) -> None:
     """A change that is judged before it is published."""
-    project.index("knowledge", publish="manual", gates={"security": True})
+    project.index("knowledge", publish="manual", gates={"data": None, "security": True})
     change_everything(project)
 
 

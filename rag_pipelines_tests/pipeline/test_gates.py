@@ -28,7 +28,10 @@ QUESTIONS = {
     "travel": ("What may a hotel cost a night?", "travel.md"),
     "pump": ("What does ERR_4217 mean?", "pump.md"),
 }
-GATES: dict[str, Any] = {"suites": [{"suite": "pages", "floors": {"RR@10": 0.9}, "not_worse": None}]}
+GATES: dict[str, Any] = {
+    "data": None,
+    "suites": [{"suite": "pages", "floors": {"RR@10": 0.9}, "not_worse": None}],
+}
 SPOILT = "# Weather\n\nIt rains in the morning, and nothing of what was here before is said any more.\n"
 
 
@@ -139,7 +142,7 @@ def test_a_verdict_is_made_once_for_what_is_staged_and_anew_for_other_gates(
     gated.sync()
     published(gated)
     assert judged == [2]
-    lenient = {"suites": [{"suite": "pages", "floors": {"RR@10": 0.5}, "not_worse": None}]}
+    lenient = {"data": None, "suites": [{"suite": "pages", "floors": {"RR@10": 0.5}, "not_worse": None}]}
     gated.index("knowledge", gates=lenient)
     assert published(gated).moved
     assert judged == [2, 2]
@@ -198,7 +201,7 @@ def test_the_copy_it_was_judged_on_is_not_kept(gated: Project) -> None:
 
 
 def test_rights_that_differ_in_the_engine_are_refused(gated: Project) -> None:
-    gated.index("knowledge", gates={"security": True}, publish="manual")
+    gated.index("knowledge", gates={"data": None, "security": True}, publish="manual")
     gated.write("more.md", "# More\n\nThe gate opens at six.\n")
     gated.sync()
     with gated.workspace() as workspace:
@@ -218,7 +221,7 @@ def test_rights_that_differ_in_the_engine_are_refused(gated: Project) -> None:
 
 
 def test_points_that_should_be_gone_and_are_not_are_refused(gated: Project) -> None:
-    gated.index("knowledge", gates={"security": True}, publish="manual")
+    gated.index("knowledge", gates={"data": None, "security": True}, publish="manual")
     spoil(gated)
     gated.sync()
     with gated.workspace() as workspace:
@@ -244,6 +247,17 @@ def test_an_answer_that_takes_too_long_is_refused(gated: Project) -> None:
     assert names == ["security", "suite_pages", "latency"]
     assert stored(gated, 2)["reason"].startswith("answers take too long: p95 is ")
     assert stored(gated, 2)["reason"].endswith("over its budget of 0.001 ms")
+
+
+def test_the_data_is_judged_too_and_every_check_is_announced(gated: Project) -> None:
+    gated.index("knowledge", gates={**GATES, "data": {}})
+    gated.write("pump.md", PUMP + " ".join(["word"] * 3) + "\n")
+    assert gated.sync()["published"]
+    with gated.workspace() as workspace:
+        settings = workspace.configuration.indexes["knowledge"].gates
+    assert settings is not None
+    assert [check["name"] for check in stored(gated, 2)["checks"]] == gates.check_names(settings)
+    assert "vectors_reproducible" in gates.check_names(settings)
 
 
 def test_a_warning_holds_nothing_back() -> None:
