@@ -18,6 +18,7 @@ from pydantic import (
 
 from rag_pipelines.config.base import Model
 from rag_pipelines.config.dedup import DedupConfig, SourceDedup
+from rag_pipelines.config.filtering import FieldType, FilterFields, named_type
 from rag_pipelines.config.retrieval import RetrievalConfig
 from rag_pipelines.core.types import Classification, Distance
 
@@ -254,12 +255,17 @@ class IndexConfig(Model):
     sparse: SparseConfig | None = SparseConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     dedup: DedupConfig = DedupConfig()
-    filter_fields: tuple[str, ...] = Field(
+    filter_fields: FilterFields = Field(
         default=(), description="metadata keys that queries may filter on; each gets a payload index"
     )
     publish: Literal["auto", "manual"] = "auto"
     retain_versions: int = Field(default=3, ge=1)
     gates: tuple[str, ...] = Field(default=(), max_length=0, description="release gates; none exist yet")
+
+    @property
+    def filter_types(self) -> dict[str, FieldType]:
+        """Each of the `filter_fields` with its type."""
+        return dict(map(named_type, self.filter_fields))
 
     def covers(self, source: str) -> bool:
         """Whether the index reads this source."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from rag_pipelines.core.types import Citation, Hit, Location, Passage, Principal
 from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.explain import Explanation
-from rag_pipelines.retrieval.filters import Value, filter_condition
+from rag_pipelines.retrieval.filters import Wanted, filter_condition
 from rag_pipelines.retrieval.locations import Reach, find_locations
 from rag_pipelines.retrieval.ranking import explanations, rank
 from rag_pipelines.retrieval.rerank import Reranker, Reranking
@@ -133,7 +133,7 @@ class Searcher:
         query: str,
         k: int,
         principal: Principal,
-        filters: Mapping[str, Value | Sequence[Value]] | None = None,
+        filters: Mapping[str, Wanted] | None = None,
         version: int | None = None,
         *,
         explained: bool = False,
@@ -142,7 +142,7 @@ class Searcher:
 
         With `distinct` in the index's YAML no two of them say the same. `explained` adds where each ranking put
         them. Raises NotPublished, NotFound for an
-        unknown version, ConfigError for an unknown filter field, EmbeddingError and EngineError.
+        unknown version, ConfigError for a filter that the index cannot have, EmbeddingError and EngineError.
         """
         asked = filter_condition(filters or {}, self.config)
         number, opened, owned = self._at(version)
