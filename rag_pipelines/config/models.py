@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from rag_pipelines.config.base import Model
+from rag_pipelines.config.base import Model, check_endpoint
 from rag_pipelines.config.dedup import DedupConfig, SourceDedup
 from rag_pipelines.config.filtering import FieldType, FilterFields, named_type
 from rag_pipelines.config.retrieval import RetrievalConfig
@@ -71,15 +70,6 @@ def _check_uri_pattern(value: str) -> str:
         raise ValueError(f"is not a regular expression ({error})") from error
     if not pattern.groupindex:
         raise ValueError("names no metadata; write it as a named group, such as ^v(?P<version>[^/]+)/")
-    return value
-
-
-def _check_endpoint(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("is not an http:// or https:// URL")
-    if url.password or url.username:
-        raise ValueError("carries a user or password; name the variable that holds the key in api_key_env")
     return value
 
 
@@ -198,7 +188,7 @@ class SourceConfig(Model):
 class OpenAIEmbedding(Model):
     """An OpenAI-compatible embeddings endpoint."""
 
-    base_url: Annotated[str, AfterValidator(_check_endpoint)] = Field(description="up to and with /v1")
+    base_url: Annotated[str, AfterValidator(check_endpoint)] = Field(description="up to and with /v1")
     api_key_env: str | None = Field(
         default=None, pattern=r"^[A-Z][A-Z0-9_]*$", description="NAME of the variable holding the key"
     )
@@ -266,6 +256,12 @@ class IndexConfig(Model):
     def filter_types(self) -> dict[str, FieldType]:
         """Each of the `filter_fields` with its type."""
         return dict(map(named_type, self.filter_fields))
+
+    @model_validator(mode="after")
+    def _spellable(self) -> IndexConfig:
+        if self.retrieval.query.spelling is not None and self.sparse is None:
+            raise ValueError("retrieval.query.spelling looks words up by their terms, and sparse is null")
+        return self
 
     def covers(self, source: str) -> bool:
         """Whether the index reads this source."""

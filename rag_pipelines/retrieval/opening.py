@@ -16,6 +16,7 @@ from rag_pipelines.index import open_engine
 from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
 from rag_pipelines.retrieval.rerank import CrossEncoderReranker
 from rag_pipelines.retrieval.search import Searcher
+from rag_pipelines.retrieval.understanding import open_understander
 
 
 class Searchers:
@@ -54,6 +55,7 @@ class Searchers:
                     self.engine,
                     partial(self._encoder, config),
                     CrossEncoderReranker(reranking.model) if reranking is not None else None,
+                    open_understander(config, self.configuration.root),
                 )
             return self._searchers[config.index]
 

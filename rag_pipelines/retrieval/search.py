@@ -22,6 +22,7 @@ from rag_pipelines.retrieval.filters import Wanted, filter_condition
 from rag_pipelines.retrieval.locations import Reach, find_locations
 from rag_pipelines.retrieval.ranking import explanations, rank
 from rag_pipelines.retrieval.rerank import Reranker, Reranking
+from rag_pipelines.retrieval.understanding import Understander, Understanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,18 @@ class SearchResult:
     passages: tuple[Passage, ...]
     reranking: Reranking | None = None
     explanations: tuple[Explanation, ...] | None = None
+    understanding: Understanding | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `search --json` and the service answer; `reranking` only where a model is configured.
+        """The object that `search --json` and the service answer.
+
+        `reranking` is there only where a model is configured, `understanding` where anything is done to questions.
 
         Passages have their `explanation` where it was asked for.
         """
         told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
+        if self.understanding is not None:
+            told["understanding"] = self.understanding.as_json()
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
             passage["explanation"] = asdict(explanation)
@@ -95,6 +101,7 @@ class Searcher:
         engine: VectorEngine,
         encoder: Callable[[Row], QueryEncoder],
         reranker: Reranker | None = None,
+        understander: Understander | None = None,
     ) -> None:
         """`encoder` gives what fits a collection's row in the catalog; `reranker` is what the index configures."""
         self.config = config
@@ -102,6 +109,7 @@ class Searcher:
         self._engine = engine
         self._encoder = encoder
         self._reranker = reranker
+        self._understander = understander
         self._lock = threading.Lock()
         self._open: _Open | None = None
 
@@ -156,7 +164,9 @@ class Searcher:
         )
         try:
             condition = All((reach.readable, asked))
-            ranked = rank(reach, opened.encoder, query, k, condition, self.config, self._reranker)
+            ranked = rank(
+                reach, opened.encoder, query, k, condition, self.config, self._reranker, self._understander
+            )
             locations = find_locations(ranked.groups, reach, self.config.retrieval.locations)
             reasons = explanations(ranked, reach, opened.encoder, query, self.config) if explained else None
         finally:
@@ -171,6 +181,7 @@ class Searcher:
             ),
             ranked.reranking,
             reasons,
+            ranked.understanding,
         )
 
     def warm(self) -> None:
@@ -184,6 +195,8 @@ class Searcher:
 
     def close(self) -> None:
         """Close the open snapshot."""
+        if self._understander is not None:
+            self._understander.close()
         if self._open is not None:
             self._open.reader.close()
             self._open = None
