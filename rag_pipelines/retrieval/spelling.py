@@ -139,14 +139,17 @@ class Spelling:
         sparse: SparseEncoder,
         passages: Callable[[str, int], int],
     ) -> str | None:
-        """Of the nearest words that are frequent enough the most frequent one; a function word counts as such."""
-        best: tuple[int, int, str] | None = None
-        for candidate in candidates:
+        """Of the nearest words that are frequent enough the most frequent, of equals the first.
+
+        A function word, which the sparse search does not know, counts as frequent.
+        """
+        best: tuple[int, int, int] | None = None
+        for place, candidate in enumerate(candidates):
             count = passages(candidate, COUNTED) if sparse.terms(candidate) else COUNTED
-            rank = (OSA.distance(word, candidate), -count, candidate)
+            rank = (OSA.distance(word, candidate), -count, place)
             if count >= self._settings.min_passages and (best is None or rank < best):
                 best = rank
-        return best[2] if best is not None else None
+        return candidates[best[2]] if best is not None else None
 
     def _vocabulary(self, reader: CollectionReader, shown: Condition) -> Vocabulary:
         """Of a version, which never changes; who waits for the lock waits for what they need."""

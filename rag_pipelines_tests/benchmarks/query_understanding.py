@@ -130,6 +130,7 @@ def conditions(kind: str) -> dict[str, Mapping[str, Any]]:
     spelling: dict[str, Mapping[str, Any]] = {
         PLAIN: {},
         "spelling": {"spelling": {}},
+        "spelling from 4 letters": {"spelling": {"min_length": 4}},
     }
     expanding: dict[str, Mapping[str, Any]] = {
         PLAIN: {},
