@@ -51,8 +51,10 @@ def with_synonyms(question: str, expansions: Sequence[Expansion]) -> list[str]:
 
 
 def keywords(question: str, dropped: Dropped) -> str:
-    """The words of the question that are no function words."""
-    return " ".join(word for word in question.split() if any(not dropped(w) for w in WORD.findall(word)))
+    """The words of the question that are no function words, which `dropped` knows in lower case."""
+    return " ".join(
+        word for word in question.split() if any(not dropped(w.lower()) for w in WORD.findall(word))
+    )
 
 
 def fusing_phrasings(ask: Ask, others: Sequence[SearchRequest], rrf_k: int) -> Ask:
