@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,11 +23,16 @@ from rag_pipelines.core.errors import NotFound
 from rag_pipelines.core.filters import All
 from rag_pipelines.core.types import OPERATOR
 from rag_pipelines.governance.access import access_condition, read_principal
-from rag_pipelines.retrieval.filters import Value
+from rag_pipelines.retrieval.filters import Untyped, Wanted
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.retrieval.options import Options
 
 VersionOption = Annotated[int | None, typer.Option("--version", help="Read this version, not the live one.")]
+FILTER_HELP = (
+    "field=value (repeated: one of them), field!=value, field>=value (also >, <=, <: numbers, ISO dates), "
+    "field? (it has a value), !field (it has none). Repeat for several fields. Quote it for the shell."
+)
+COMPARED = {"=": "=", "!=": "not", ">=": "gte", ">": "gt", "<=": "lte", "<": "lt"}
 POINT_FIELDS = ("chunk_id", "doc_id", "uri", "source", "start", "end", "text_hash")
 
 
@@ -44,7 +49,7 @@ def search(
     index: Index = None,
     version: VersionOption = None,
     filters: Annotated[
-        list[str] | None, typer.Option("--filter", help="field=value; repeat for several values or fields.")
+        list[str] | None, typer.Option("--filter", metavar="EXPRESSION", help=FILTER_HELP)
     ] = None,
     principal: Annotated[
         Path | None,
@@ -154,17 +159,37 @@ def _searchers() -> Searchers:
     return Searchers(environment, load_configuration(environment.configs))
 
 
-def _filters(pairs: list[str]) -> dict[str, list[Value]]:
-    """A shell has only text: what reads as a number or a truth value matches as that, too."""
-    found: dict[str, list[Value]] = {}
-    for pair in pairs:
-        field, separator, value = pair.partition("=")
-        if not separator or not field:
-            raise typer.BadParameter(f"{pair!r} is not field=value", param_hint="--filter")
-        values = found.setdefault(field, [])
-        values.append(value)
-        if re.fullmatch(r"-?\d{1,18}", value):
-            values.append(int(value))
-        elif value in ("true", "false"):
-            values.append(value == "true")
-    return found
+def _filters(expressions: list[str]) -> dict[str, Wanted]:
+    """A shell has only text, which the index reads as the type of its field."""
+    equal: dict[str, list[Untyped]] = {}
+    compared: dict[str, dict[str, Any]] = {}
+    for expression in expressions:
+        field, operator, text = _split(expression)
+        if operator == "=":
+            equal.setdefault(field, []).append(Untyped(text))
+        elif operator == "not":
+            compared.setdefault(field, {}).setdefault("not", []).append(Untyped(text))
+        elif operator in compared.setdefault(field, {}):
+            raise typer.BadParameter(f"{expression!r} bounds {field} a second time", param_hint="--filter")
+        else:
+            compared[field][operator] = text == "yes" if operator == "exists" else Untyped(text)
+    both = sorted(equal.keys() & compared.keys())
+    if both:
+        raise typer.BadParameter(
+            f"{both[0]!r} is compared both with = and otherwise; one of them is enough", param_hint="--filter"
+        )
+    return {**equal, **compared}
+
+
+def _split(expression: str) -> tuple[str, str, str]:
+    """(field, operator, value); `field?` and `!field` are the operator exists with yes and no."""
+    found = re.fullmatch(r"([^=<>!]+)(!=|>=|<=|=|>|<)(.*)", expression, re.S)
+    if found:
+        return found[1], COMPARED[found[2]], found[3]
+    found = re.fullmatch(r"([^=<>!?]+)\?|!([^=<>!?]+)", expression)
+    if found:
+        return found[1] or found[2], "exists", "yes" if found[1] else "no"
+    raise typer.BadParameter(
+        f"{expression!r} is not field=value, field>=value, field? or !field; --help tells more",
+        param_hint="--filter",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,3 +21,13 @@ class Model(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
     )
+
+
+def check_endpoint(value: str) -> str:
+    """A URL of an HTTP endpoint, without credentials in it."""
+    url = urlsplit(value)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError("is not an http:// or https:// URL")
+    if url.password or url.username:
+        raise ValueError("carries a user or password; name the variable that holds the key in api_key_env")
+    return value

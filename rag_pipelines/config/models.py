@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from rag_pipelines.config.base import Model, Name
+from rag_pipelines.config.base import Model, Name, check_endpoint
 from rag_pipelines.config.dedup import DedupConfig, SourceDedup
+from rag_pipelines.config.filtering import FieldType, FilterFields, named_type
 from rag_pipelines.config.gates import GatesConfig
 from rag_pipelines.config.retrieval import RetrievalConfig
 from rag_pipelines.core.types import Classification, Distance
@@ -75,15 +75,6 @@ def _check_uri_pattern(value: str) -> str:
 def _none_of_none(value: object) -> object:
     """`gates: []`, as an index without any may say."""
     return None if value in ([], ()) else value
-
-
-def _check_endpoint(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError("is not an http:// or https:// URL")
-    if url.password or url.username:
-        raise ValueError("carries a user or password; name the variable that holds the key in api_key_env")
-    return value
 
 
 Duration = Annotated[
@@ -201,7 +192,7 @@ class SourceConfig(Model):
 class OpenAIEmbedding(Model):
     """An OpenAI-compatible embeddings endpoint."""
 
-    base_url: Annotated[str, AfterValidator(_check_endpoint)] = Field(description="up to and with /v1")
+    base_url: Annotated[str, AfterValidator(check_endpoint)] = Field(description="up to and with /v1")
     api_key_env: str | None = Field(
         default=None, pattern=r"^[A-Z][A-Z0-9_]*$", description="NAME of the variable holding the key"
     )
@@ -258,7 +249,7 @@ class IndexConfig(Model):
     sparse: SparseConfig | None = SparseConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     dedup: DedupConfig = DedupConfig()
-    filter_fields: tuple[str, ...] = Field(
+    filter_fields: FilterFields = Field(
         default=(), description="metadata keys that queries may filter on; each gets a payload index"
     )
     publish: Literal["auto", "manual"] = "auto"
@@ -266,6 +257,17 @@ class IndexConfig(Model):
     gates: Annotated[GatesConfig | None, BeforeValidator(_none_of_none)] = Field(
         default=None, description="what a version must pass before it is published; without it, nothing"
     )
+
+    @property
+    def filter_types(self) -> dict[str, FieldType]:
+        """Each of the `filter_fields` with its type."""
+        return dict(map(named_type, self.filter_fields))
+
+    @model_validator(mode="after")
+    def _spellable(self) -> IndexConfig:
+        if self.retrieval.query.spelling is not None and self.sparse is None:
+            raise ValueError("retrieval.query.spelling looks words up by their terms, and sparse is null")
+        return self
 
     def covers(self, source: str) -> bool:
         """Whether the index reads this source."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from rag_pipelines.config.base import Model
+from rag_pipelines.config.query import QueryConfig
 
 
 class Weights(Model):
@@ -99,6 +100,9 @@ class RetrievalConfig(Model):
     rrf_k: int = Field(default=60, ge=1)
     weights: Weights = Weights()
     candidates: int = Field(default=100, ge=1, le=10_000)
+    query: QueryConfig = Field(
+        default=QueryConfig(), description="what is done to a question before it is asked"
+    )
     feedback: Feedback = Feedback()
     rerank: RerankConfig | None = None
     context: ContextConfig = ContextConfig()

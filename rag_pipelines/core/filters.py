@@ -36,11 +36,23 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """The ISO 8601 date lies between the bounds that are given (ISO strings)."""
+    """The ISO 8601 date lies between the bounds that are given (ISO strings).
+
+    A bound without a time is its whole day: `gt` begins after it, `lte` ends with it.
+    """
 
     field: str
     gte: str | None = None
     lte: str | None = None
+    gt: str | None = None
+    lt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field has a value; null and the empty list are none."""
+
+    field: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,6 @@ class AnyOf:
     conditions: tuple[Condition, ...]
 
 
-Condition = Match | MatchAny | Range | DateRange | HasId | Not | All | AnyOf
+Condition = Match | MatchAny | Range | DateRange | Exists | HasId | Not | All | AnyOf
 
 EVERYTHING = All(())

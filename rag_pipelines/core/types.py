@@ -197,7 +197,7 @@ class Distance(StrEnum):
 class VectorSpace:
     """What a collection can hold; changing any of it needs a new collection.
 
-    `keyword_fields`, `integer_fields` and `datetime_fields` get payload indexes before the first point.
+    Each of the `*_fields` gets a payload index of its kind before the first point.
     """
 
     dimension: int
@@ -206,6 +206,8 @@ class VectorSpace:
     keyword_fields: tuple[str, ...] = ()
     integer_fields: tuple[str, ...] = ()
     datetime_fields: tuple[str, ...] = ()
+    float_fields: tuple[str, ...] = ()
+    boolean_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from rag_pipelines.index.payload_indexes import wanted_indexes
 _KINDS = {
     models.PayloadSchemaType.KEYWORD: edge.PayloadSchemaType.Keyword,
     models.PayloadSchemaType.INTEGER: edge.PayloadSchemaType.Integer,
+    models.PayloadSchemaType.FLOAT: edge.PayloadSchemaType.Float,
+    models.PayloadSchemaType.BOOL: edge.PayloadSchemaType.Bool,
     models.PayloadSchemaType.DATETIME: edge.PayloadSchemaType.Datetime,
 }
 

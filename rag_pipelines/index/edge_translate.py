@@ -32,8 +32,18 @@ def _edge_condition(given: models.Condition) -> Any:
     match given:
         case models.Filter():
             return edge_filter(given)
+        case models.IsEmptyCondition(is_empty=models.PayloadField(key=key)):
+            return edge.IsEmptyCondition(key)
         case models.HasIdCondition(has_id=ids):
             return edge.HasIdCondition(set(ids))
+        case models.FieldCondition():
+            return _edge_field(given)
+        case _:
+            raise EngineError(f"condition {type(given).__name__} has no counterpart in Qdrant Edge")
+
+
+def _edge_field(given: models.FieldCondition) -> edge.FieldCondition:
+    match given:
         case models.FieldCondition(key=key, match=models.MatchValue(value=value)):
             return edge.FieldCondition(key, match=edge.MatchValue(_edge_scalar(value)))
         case models.FieldCondition(key=key, match=models.MatchAny(any=values)):
@@ -44,7 +54,7 @@ def _edge_condition(given: models.Condition) -> Any:
             bounds = edge.RangeDateTime(gte=_iso(r.gte), gt=_iso(r.gt), lte=_iso(r.lte), lt=_iso(r.lt))
             return edge.FieldCondition(key, range=bounds)
         case _:
-            raise EngineError(f"condition {type(given).__name__} has no counterpart in Qdrant Edge")
+            raise EngineError(f"the condition on {given.key!r} has no counterpart in Qdrant Edge")
 
 
 def _edge_scalar(value: str | int | bool) -> Any:

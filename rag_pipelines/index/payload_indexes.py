@@ -13,6 +13,8 @@ def wanted_indexes(space: VectorSpace) -> dict[str, models.PayloadSchemaType]:
     return {
         **dict.fromkeys((*INDEXED_KEYWORDS, *space.keyword_fields), models.PayloadSchemaType.KEYWORD),
         **dict.fromkeys((*INDEXED_INTEGERS, *space.integer_fields), models.PayloadSchemaType.INTEGER),
+        **dict.fromkeys(space.float_fields, models.PayloadSchemaType.FLOAT),
+        **dict.fromkeys(space.boolean_fields, models.PayloadSchemaType.BOOL),
         **dict.fromkeys(space.datetime_fields, models.PayloadSchemaType.DATETIME),
     }
 

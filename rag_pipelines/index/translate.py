@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from typing import TypeVar
 
 import numpy as np
 from qdrant_client import models
@@ -20,6 +21,7 @@ from rag_pipelines.core.filters import (
     AnyOf,
     Condition,
     DateRange,
+    Exists,
     HasId,
     Match,
     MatchAny,
@@ -37,6 +39,7 @@ RESCORED = 128
 """At least this many candidates are scored again with the full vectors, however few hits are asked for."""
 
 
+Bound = TypeVar("Bound", float, datetime)
 _KEY = r'(?:[\w-]+|"[^"]+")(?:\[\d*\])*'
 _PATH = re.compile(rf"^{_KEY}(?:\.{_KEY})*$", re.ASCII)
 
@@ -66,11 +69,25 @@ def _condition(condition: Condition) -> models.Condition:
                 key=_path(field), match=models.MatchAny.model_validate({"any": values})
             )
         case Range(field, gt, gte, lt, lte):
-            made = models.FieldCondition(key=_path(field), range=models.Range(gt=gt, gte=gte, lt=lt, lte=lte))
-        case DateRange(field, lowest, highest):
-            start = None if lowest is None else parse_date(lowest)
-            end = None if highest is None else parse_date(highest, end_of_day=True)
-            made = models.FieldCondition(key=_path(field), range=models.DatetimeRange(gte=start, lte=end))
+            low, high = _tighter(gt, gte, above=True), _tighter(lt, lte, above=False)
+            numbers = models.Range(gt=low[0], gte=low[1], lt=high[0], lte=high[1])
+            made = models.FieldCondition(key=_path(field), range=numbers)
+        case DateRange(field, from_, to, after, before):
+            start = _tighter(
+                None if after is None else parse_date(after, end_of_day=True),
+                None if from_ is None else parse_date(from_),
+                above=True,
+            )
+            end = _tighter(
+                None if before is None else parse_date(before),
+                None if to is None else parse_date(to, end_of_day=True),
+                above=False,
+            )
+            dates = models.DatetimeRange(gt=start[0], gte=start[1], lt=end[0], lte=end[1])
+            made = models.FieldCondition(key=_path(field), range=dates)
+        case Exists(field):
+            empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=_path(field)))
+            made = models.Filter(must_not=[empty])
         case HasId(ids):
             made = models.HasIdCondition(has_id=list(ids))
         case Not(inner):
@@ -82,6 +99,16 @@ def _condition(condition: Condition) -> models.Condition:
         case All(conditions):
             made = models.Filter(must=[_condition(c) for c in conditions])
     return made
+
+
+def _tighter(
+    exclusive: Bound | None, inclusive: Bound | None, *, above: bool
+) -> tuple[Bound | None, Bound | None]:
+    """Of two bounds on one side the one that says more: a payload index heeds one of them only."""
+    if exclusive is None or inclusive is None:
+        return exclusive, inclusive
+    excludes_more = exclusive >= inclusive if above else exclusive <= inclusive
+    return (exclusive, None) if excludes_more else (None, inclusive)
 
 
 def _path(field: str) -> str:
@@ -105,11 +132,11 @@ def parse_date(text: str, *, end_of_day: bool = False) -> datetime:
             day = date.fromisoformat(text)
             return datetime.combine(day, time.max if end_of_day else time.min, UTC)
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise EngineError(
             f"filter bound {text!r} is not an ISO 8601 date; write 2026-01-31 or 2026-01-31T12:00:00Z"
         ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def to_query(request: SearchRequest) -> models.QueryRequest | None:

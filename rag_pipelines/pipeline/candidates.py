@@ -18,7 +18,7 @@ from rag_pipelines.pipeline.readers import prune_snapshots
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
 from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
-from rag_pipelines.retrieval.rerank import open_reranker
+from rag_pipelines.retrieval.parts import open_parts
 from rag_pipelines.retrieval.search import Searcher
 
 
@@ -79,9 +79,12 @@ def opened_searcher(workspace: Workspace, index: str) -> Iterator[Searcher]:
         workspace.catalog,
         workspace.engine,
         partial(_encoder, workspace, config, others),
-        open_reranker(config.retrieval.rerank),
-        text_of=workspace.blobs.get_text,
-        tokenizer=partial(workspace.tokenizer, config),
+        open_parts(
+            config,
+            workspace.configuration.root,
+            workspace.blobs.get_text,
+            partial(workspace.tokenizer, config),
+        ),
     )
     try:
         yield searcher

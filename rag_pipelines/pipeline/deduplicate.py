@@ -80,7 +80,7 @@ def duplicates_fingerprint(config: IndexConfig, source: SourceConfig) -> str:
 
 def scope_keys(config: IndexConfig) -> list[str]:
     """Metadata keys in which duplicates agree: what is filtered on must find the representative as well."""
-    return sorted({*config.dedup.within, *config.filter_fields})
+    return sorted({*config.dedup.within, *config.filter_types})
 
 
 def _batches(workspace: Workspace, stage_pass: Pass) -> Iterator[Sequence[str]]:

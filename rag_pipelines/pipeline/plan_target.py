@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rag_pipelines.catalog import collection_rows, marks, planning, versions
 from rag_pipelines.catalog.store import Row, reading
 from rag_pipelines.chunking import chunker_name
 from rag_pipelines.config.models import IndexConfig, SourceConfig
+from rag_pipelines.embedding.space import typed_fields
 from rag_pipelines.pipeline.chunk import chunking_fingerprint
 from rag_pipelines.pipeline.deduplicate import duplicates_fingerprint
 from rag_pipelines.pipeline.parse import parse_settings
@@ -141,10 +142,20 @@ def _differences(space: Space, before: Mapping[str, Any]) -> list[str]:
         )
         if old != new
     ]
-    old_fields, new_fields = set(before["keyword_fields"]), set(space.vectors.keyword_fields)
-    found += [f"filter field {name} is new" for name in sorted(new_fields - old_fields)]
-    found += [f"filter field {name} is gone" for name in sorted(old_fields - new_fields)]
+    old_fields, new_fields = _field_types(before), _field_types(asdict(space.vectors))
+    found += [f"filter field {name} is new" for name in sorted(new_fields.keys() - old_fields.keys())]
+    found += [f"filter field {name} is gone" for name in sorted(old_fields.keys() - new_fields.keys())]
+    found += [
+        f"filter field {name} is {new_fields[name]} instead of {old}"
+        for name, old in sorted(old_fields.items())
+        if new_fields.get(name, old) != old
+    ]
     return found
+
+
+def _field_types(vectors: Mapping[str, Any]) -> dict[str, str]:
+    kinds = {"keyword": vectors["keyword_fields"], **typed_fields(vectors)}
+    return {name: kind for kind, names in kinds.items() for name in names}
 
 
 def _changed(part: str, built: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -55,7 +55,7 @@ class Inspection:
     @property
     def filter_fields(self) -> tuple[str, ...]:
         """Metadata that queries may filter on."""
-        return self.workspace.configuration.indexes[self.candidate.index].filter_fields
+        return tuple(self.workspace.configuration.indexes[self.candidate.index].filter_types)
 
     @property
     def fitting(self) -> bool:

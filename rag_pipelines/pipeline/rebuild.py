@@ -22,7 +22,7 @@ from rag_pipelines.core.ids import content_hash
 from rag_pipelines.core.ports import Embedder
 from rag_pipelines.core.types import Distance, FloatArray, Point, embed_text
 from rag_pipelines.embedding import embedding_fingerprint
-from rag_pipelines.embedding.space import space_fingerprint
+from rag_pipelines.embedding.space import space_fingerprint, typed_fields
 from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines.pipeline.embed import pack, unpack
 from rag_pipelines.pipeline.payload import access_payload, point_payload
@@ -149,6 +149,7 @@ class Rebuilder:
             Distance(stored["distance"]),
             self._sparse.fingerprint if self._sparse is not None else None,
             tuple(stored["keyword_fields"]),
+            typed_fields(stored),
         )
         if mark != self._collection["space_fp"]:
             return "this program weighs terms otherwise than the one that built the collection; sync builds a new one"

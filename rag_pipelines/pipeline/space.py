@@ -14,7 +14,7 @@ from rag_pipelines.catalog.store import Row, now
 from rag_pipelines.config.models import ChunkingRule, IndexConfig
 from rag_pipelines.core.ports import SparseEncoder
 from rag_pipelines.core.types import Distance, FloatArray, VectorSpace
-from rag_pipelines.embedding.space import space_fingerprint
+from rag_pipelines.embedding.space import TYPED, space_fingerprint, typed_fields
 from rag_pipelines.index.points import meta_path
 from rag_pipelines.pipeline.workspace import Workspace
 
@@ -94,7 +94,8 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
         dimension=workspace.dimension(config),
         distance=config.embedding.distance,
         sparse=sparse is not None,
-        keyword_fields=("media_type", "language", *(meta_path(name) for name in config.filter_fields)),
+        keyword_fields=("media_type", "language", *_fields_of(config, "keyword")),
+        **{f"{kind}_fields": _fields_of(config, kind) for kind in TYPED},
     )
     space_fp = space_fingerprint(
         model_fp,
@@ -102,6 +103,7 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
         vectors.distance,
         sparse.fingerprint if sparse else None,
         vectors.keyword_fields,
+        typed_fields(asdict(vectors)),
     )
     sources = workspace.configuration.sources
 
@@ -124,3 +126,7 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
         },
         rule_for=rule_for,
     )
+
+
+def _fields_of(config: IndexConfig, kind: str) -> tuple[str, ...]:
+    return tuple(meta_path(name) for name, declared in config.filter_types.items() if declared == kind)

@@ -11,6 +11,7 @@ from rag_pipelines.catalog import collection_rows
 from rag_pipelines.core.errors import CatalogError, EngineError
 from rag_pipelines.core.ports import CollectionWriter
 from rag_pipelines.core.types import Distance, VectorSpace
+from rag_pipelines.embedding.space import typed_fields
 from rag_pipelines.pipeline.workspace import Workspace
 
 WAIT_SECONDS = 120.0
@@ -41,8 +42,7 @@ def opened_writer(
         distance=Distance(stored["distance"]),
         sparse=stored["sparse"],
         keyword_fields=tuple(stored["keyword_fields"]),
-        integer_fields=tuple(stored["integer_fields"]),
-        datetime_fields=tuple(stored["datetime_fields"]),
+        **{f"{kind}_fields": fields for kind, fields in typed_fields(stored).items()},
     )
     attempts = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, EngineError) and error.transient),

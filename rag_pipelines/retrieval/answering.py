@@ -8,13 +8,14 @@ from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.config.retrieval import ContextConfig
 from rag_pipelines.core.filters import All, Condition
 from rag_pipelines.retrieval.encoding import QueryEncoder
-from rag_pipelines.retrieval.expansion import Section, TextOf, plain
+from rag_pipelines.retrieval.expansion import Section, plain
 from rag_pipelines.retrieval.explain import Explanation
 from rag_pipelines.retrieval.grouping import Group
 from rag_pipelines.retrieval.locations import Reach
+from rag_pipelines.retrieval.parts import Parts
 from rag_pipelines.retrieval.ranking import Ranked, explanations, rank
-from rag_pipelines.retrieval.rerank import Reranker
 from rag_pipelines.retrieval.selection import select
+from rag_pipelines.retrieval.understanding import Asked, Understander, Understanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +46,33 @@ def answer(
     k: int,
     condition: Condition,
     config: IndexConfig,
-    reranker: Reranker | None,
+    parts: Parts,
     settings: ContextConfig,
-    text_of: TextOf,
 ) -> Answer:
     """At most k sections: the best groups as they are, or what `settings` choose and show of more of them.
 
     A reranker orders the first search; what later ones add to it stands behind.
     """
+    understood = _understood(parts.understander, query, reach, encoder)
     if not settings.selects:
-        ranked = rank(reach, encoder, query, k, condition, config, reranker)
+        ranked = rank(reach, encoder, query, k, condition, config, parts.reranker, understood)
         return Answer([plain(group) for group in ranked.groups], ranked)
     rankings: list[Ranked] = []
 
     def find(further: Condition, limit: int) -> list[Group]:
-        reading = None if rankings else reranker
-        rankings.append(rank(reach, encoder, query, limit, All((condition, further)), config, reading))
+        reading, narrowed = None if rankings else parts.reranker, All((condition, further))
+        rankings.append(rank(reach, encoder, query, limit, narrowed, config, reading, understood))
         return rankings[-1].groups
 
-    sections = select(find, k, reach, settings, config, text_of)
+    sections = select(find, k, reach, settings, config, parts.text_of)
     groups = [group for ranked in rankings for group in ranked.groups]
     return Answer(sections, replace(rankings[0], groups=groups))
+
+
+def _understood(
+    understander: Understander | None, query: str, reach: Reach, encoder: QueryEncoder
+) -> Understanding | None:
+    """Once a question, however many searches it takes: a rewriter is asked over the network."""
+    if understander is None:
+        return None
+    return understander.understand(query, Asked(reach.reader, encoder.sparse, reach.shown, reach.readable))

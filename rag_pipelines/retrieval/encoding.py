@@ -13,7 +13,7 @@ from rag_pipelines.catalog.store import Row
 from rag_pipelines.config.models import EmbeddingConfig, IndexConfig, SparseConfig
 from rag_pipelines.core.errors import EmbeddingError, EngineError
 from rag_pipelines.core.ports import Embedder, SparseEncoder
-from rag_pipelines.embedding.space import space_fingerprint
+from rag_pipelines.embedding.space import space_fingerprint, typed_fields
 from rag_pipelines.embedding.sparse import Bm25Encoder
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def _fits(collection: Row, settings: Settings, model_fingerprint: Callable[[Embe
         embedding.distance,
         Bm25Encoder(sparse).fingerprint if sparse is not None else None,
         vectors["keyword_fields"],
+        typed_fields(vectors),
     )
     return bool(mark == collection["space_fp"])
 

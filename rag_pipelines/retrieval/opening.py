@@ -15,7 +15,7 @@ from rag_pipelines.embedding import embedding_fingerprint, open_embedder, open_t
 from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines.index import open_engine
 from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
-from rag_pipelines.retrieval.rerank import open_reranker
+from rag_pipelines.retrieval.parts import open_parts
 from rag_pipelines.retrieval.search import Searcher
 
 
@@ -55,9 +55,12 @@ class Searchers:
                     self.catalog,
                     self.engine,
                     partial(self._encoder, config),
-                    open_reranker(config.retrieval.rerank),
-                    text_of=self._blobs.get_text,
-                    tokenizer=partial(self._tokenizer, config.embedding),
+                    open_parts(
+                        config,
+                        self.configuration.root,
+                        self._blobs.get_text,
+                        partial(self._tokenizer, config.embedding),
+                    ),
                 )
             return self._searchers[config.index]
 

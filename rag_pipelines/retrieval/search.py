@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,19 +13,20 @@ from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition, MatchAny, Not
-from rag_pipelines.core.ports import CollectionReader, Tokenizer, VectorEngine
+from rag_pipelines.core.ports import CollectionReader, VectorEngine
 from rag_pipelines.core.types import Passage, Principal
 from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.answering import answer
 from rag_pipelines.retrieval.context import Context, assemble
 from rag_pipelines.retrieval.encoding import QueryEncoder
-from rag_pipelines.retrieval.expansion import TextOf
 from rag_pipelines.retrieval.explain import Explanation
-from rag_pipelines.retrieval.filters import Value, filter_condition
+from rag_pipelines.retrieval.filters import Wanted, filter_condition
 from rag_pipelines.retrieval.locations import Reach, find_locations
 from rag_pipelines.retrieval.options import Options
+from rag_pipelines.retrieval.parts import Parts
 from rag_pipelines.retrieval.passages import passage_json, to_passage
-from rag_pipelines.retrieval.rerank import Reranker, Reranking
+from rag_pipelines.retrieval.rerank import Reranking
+from rag_pipelines.retrieval.understanding import Understanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,19 @@ class SearchResult:
     reranking: Reranking | None = None
     explanations: tuple[Explanation, ...] | None = None
     context: Context | None = None
+    understanding: Understanding | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `search --json` and the service answer; `reranking` only where a model is configured.
+        """The object that `search --json` and the service answer.
+
+        `reranking` is there only where a model is configured, `understanding` where anything is done to questions.
 
         Passages have their `explanation` where it was asked for, and so has the answer its `context`.
         """
         told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
         made = {} if self.context is None else {"context": self.context.as_json()}
+        if self.understanding is not None:
+            told["understanding"] = self.understanding.as_json()
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
             passage["explanation"] = {**asdict(explanation), "matched": list(explanation.matched)}
@@ -86,22 +92,14 @@ class Searcher:
         catalog: Catalog,
         engine: VectorEngine,
         encoder: Callable[[Row], QueryEncoder],
-        reranker: Reranker | None = None,
-        *,
-        text_of: TextOf,
-        tokenizer: Callable[[], Tokenizer],
+        parts: Parts,
     ) -> None:
-        """`encoder` gives what fits a collection's row in the catalog; `reranker` is what the index configures.
-
-        `text_of` reads stored texts for what is shown around a hit, `tokenizer` measures contexts.
-        """
+        """`encoder` gives what fits a collection's row in the catalog; `parts` are what the index configures."""
         self.config = config
         self._catalog = catalog
         self._engine = engine
         self._encoder = encoder
-        self._reranker = reranker
-        self._text_of = text_of
-        self._tokenizer = tokenizer
+        self._parts = parts
         self._lock = threading.Lock()
         self._open: _Open | None = None
         self._stays = False
@@ -142,7 +140,7 @@ class Searcher:
         query: str,
         k: int,
         principal: Principal,
-        filters: Mapping[str, Value | Sequence[Value]] | None = None,
+        filters: Mapping[str, Wanted] | None = None,
         version: int | None = None,
         *,
         explained: bool = False,
@@ -152,7 +150,7 @@ class Searcher:
 
         With `distinct` in the index's YAML no two of them say the same. `explained` adds where each ranking put
         them; `options` stand in for the index's `retrieval.context`. Raises NotPublished, NotFound for an
-        unknown version, ConfigError for an unknown filter field, EmbeddingError and EngineError.
+        unknown version, ConfigError for a filter that the index cannot have, EmbeddingError and EngineError.
         """
         settings = (options or Options()).over(self.config.retrieval.context)
         asked = filter_condition(filters or {}, self.config)
@@ -167,17 +165,7 @@ class Searcher:
         )
         try:
             condition = All((reach.readable, asked))
-            found = answer(
-                reach,
-                opened.encoder,
-                query,
-                k,
-                condition,
-                self.config,
-                self._reranker,
-                settings,
-                self._text_of,
-            )
+            found = answer(reach, opened.encoder, query, k, condition, self.config, self._parts, settings)
             groups = [section.group for section in found.sections]
             locations = find_locations(groups, reach, self.config.retrieval.locations)
             reasons = found.explained(reach, opened.encoder, query, self.config) if explained else None
@@ -194,7 +182,8 @@ class Searcher:
             passages,
             found.ranked.reranking,
             reasons,
-            assemble(passages, settings.tokens, self._tokenizer()) if settings.tokens else None,
+            assemble(passages, settings.tokens, self._parts.tokenizer()) if settings.tokens else None,
+            found.ranked.understanding,
         )
 
     def warm(self) -> None:
@@ -208,6 +197,7 @@ class Searcher:
 
     def close(self) -> None:
         """Close the open snapshot."""
+        self._parts.close()
         if self._open is not None:
             self._open.reader.close()
             self._open = None

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from rag_pipelines.retrieval.options import Options
 
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-Filter = str | Integer | bool | list[str] | list[Integer]
+
+
+def _fraction(value: object) -> object:
+    """Without it a whole number too large for the engine would pass as a fraction."""
+    if not isinstance(value, float):
+        raise ValueError("is no fraction")
+    return value
+
+
+Fraction = Annotated[float, BeforeValidator(_fraction), Field(allow_inf_nan=False)]
+Scalar = str | Integer | bool | Fraction
+Comparison = Annotated[
+    dict[str, Any],
+    Field(
+        description="Operators: gt, gte, lt, lte (numbers, dates), from, to (dates), exists (true or false), not "
+        "(a value, a list or operators). All must hold.",
+        examples=[{"gte": 2020, "lt": 2024}, {"from": "2024-01-01"}, {"exists": True}, {"not": "draft"}],
+    ),
+]
+Filter = Scalar | list[Scalar] | Comparison
 
 EXAMPLE_PASSAGE: dict[str, Any] = {
     "rank": 1,
@@ -66,7 +85,8 @@ class SearchBody(BaseModel):
     )
     k: int = Field(default=10, ge=1, description="How many passages at most.")
     filters: dict[str, Filter] = Field(
-        default_factory=dict, description="Field to value, or to a list of which one must match."
+        default_factory=dict,
+        description="Field to value, to a list of which one must match, or to an object of operators.",
     )
     version: int | None = Field(
         default=None, ge=1, description="A published version instead of the live one."
@@ -207,12 +227,33 @@ class PassageBody(BaseModel):
     explanation: ExplanationBody | None = Field(default=None, description="Where the request asks for it.")
 
 
+class RewritingBody(BaseModel):
+    """Whether a model's query was used, and if not, why."""
+
+    model: str
+    used: bool
+    reason: str | None
+
+
+class UnderstandingBody(BaseModel):
+    """What was asked instead of the question: corrected words, synonyms added, other phrasings fused with it."""
+
+    question: str
+    corrections: dict[str, str]
+    expansions: dict[str, list[str]]
+    phrasings: list[str]
+    rewriting: RewritingBody | None = None
+
+
 class SearchAnswer(BaseModel):
     """Passages of exactly one index version, best first."""
 
     index: str
     version: int
     reranking: RerankingBody | None = Field(default=None, description="Where the index has a reranker.")
+    understanding: UnderstandingBody | None = Field(
+        default=None, description="Where the index does anything to questions."
+    )
     passages: list[PassageBody]
     context: ContextBody | None = Field(
         default=None, description="Where the request or the index asks for it."

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rag_pipelines.core.filters import All, AnyOf, Condition, DateRange, HasId, Match, MatchAny, Not, Range
+from rag_pipelines.core.filters import (
+    All,
+    AnyOf,
+    Condition,
+    DateRange,
+    Exists,
+    HasId,
+    Match,
+    MatchAny,
+    Not,
+    Range,
+)
 
 
-def holds(condition: Condition, payload: Mapping[str, Any]) -> bool:
+def holds(condition: Condition, payload: Mapping[str, Any]) -> bool:  # noqa: PLR0911
     """Whether a point with this payload passes."""
     match condition:
         case All(conditions):
@@ -29,6 +40,8 @@ def holds(condition: Condition, payload: Mapping[str, Any]) -> bool:
                 and (lte is None or found <= lte)
                 for found in _values(payload, field)
             )
+        case Exists(field):
+            return bool(_values(payload, field))
         case DateRange() | HasId():
             raise NotImplementedError(condition)
 

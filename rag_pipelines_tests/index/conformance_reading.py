@@ -6,11 +6,23 @@ import random
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rag_pipelines.core.filters import All, AnyOf, Condition, DateRange, HasId, Match, MatchAny, Not, Range
+from rag_pipelines.core.filters import (
+    All,
+    AnyOf,
+    Condition,
+    DateRange,
+    Exists,
+    HasId,
+    Match,
+    MatchAny,
+    Not,
+    Range,
+)
 from rag_pipelines.core.ports import CollectionReader, SearchRequest, VectorEngine
 from rag_pipelines.core.types import Point
 from rag_pipelines.index.points import meta_path, visible_at
@@ -55,7 +67,8 @@ class ReadingConformance:
     @pytest.fixture(scope="class")
     def by_hand(self, engine: VectorEngine) -> Iterator[CollectionReader]:
         name = f"test_{uuid.uuid4().hex}"
-        writer = engine.writer(name, PLANE)
+        space = replace(PLANE, integer_fields=("year",), datetime_fields=("day",))
+        writer = engine.writer(name, space)
         writer.upsert(
             [
                 plane_point(0, 1, 0, kind="a", tags=["x", "y"], year=2024, day="2024-05-01"),
@@ -114,6 +127,20 @@ class ReadingConformance:
             (DateRange("day", lte="2024-05-01"), {0, 1}),
             (DateRange("day", lte="2024-05-01T17:00:00Z"), {0}),
             (DateRange("day", gte="2024-05-02"), {2}),
+            (DateRange("day", gt="2024-05-01"), {2}),
+            (DateRange("day", gt="2024-05-01T00:00:00Z"), {1, 2}),
+            (DateRange("day", lt="2024-05-02"), {0, 1}),
+            (DateRange("day", lt="2024-05-01"), set()),
+            (Range("year", gt=2023, gte=2025), {1}),
+            (Range("year", gt=2024, gte=2000), {1}),
+            (Range("year", lt=2026, lte=2024), {0}),
+            (DateRange("day", gt="2024-04-30", gte="2024-05-02"), {2}),
+            (DateRange("day", lt="2024-05-02", lte="2024-05-03"), {0, 1}),
+            (Exists("year"), {0, 1}),
+            (Not(Exists("kind")), {2}),
+            (Exists("tags"), {0, 2}),
+            (Exists("meta.deep.key"), {1}),
+            (Exists(meta_path("a.b c")), {2}),
             (HasId(()), set()),
             (HasId((make_id(2), make_id(99))), {2}),
         ],

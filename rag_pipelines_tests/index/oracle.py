@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from rag_pipelines.core.filters import All, AnyOf, Condition, DateRange, HasId, Match, MatchAny, Not, Range
+from rag_pipelines.core.filters import (
+    All,
+    AnyOf,
+    Condition,
+    DateRange,
+    Exists,
+    HasId,
+    Match,
+    MatchAny,
+    Not,
+    Range,
+)
 
 
 def matches(condition: Condition, point_id: str, payload: Mapping[str, Any]) -> bool:
@@ -25,10 +36,17 @@ def matches(condition: Condition, point_id: str, payload: Mapping[str, Any]) -> 
                 and (lte is None or n <= lte)
                 for n in numbers
             )
-        case DateRange(field, earliest, latest):
+        case DateRange(field, earliest, latest, after, before):
             low = datetime.min.replace(tzinfo=UTC) if earliest is None else _utc(earliest)
             high = datetime.max.replace(tzinfo=UTC) if latest is None else _utc(latest, end=True)
-            result = any(low <= _utc(v) <= high for v in values(payload, field) if isinstance(v, str))
+            result = any(
+                low <= moment <= high
+                and (after is None or moment > _utc(after, end=True))
+                and (before is None or moment < _utc(before))
+                for moment in map(_utc, (v for v in values(payload, field) if isinstance(v, str)))
+            )
+        case Exists(field):
+            result = any(value is not None for value in values(payload, field))
         case HasId(ids):
             result = point_id in ids
         case Not(inner):

@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from rag_pipelines.core.filters import All, AnyOf, Condition, DateRange, HasId, Match, MatchAny, Not, Range
+from rag_pipelines.core.filters import (
+    All,
+    AnyOf,
+    Condition,
+    DateRange,
+    Exists,
+    HasId,
+    Match,
+    MatchAny,
+    Not,
+    Range,
+)
 from rag_pipelines.core.types import CURRENT, FloatArray, Point, SparseVector, VectorSpace
 from rag_pipelines_tests.index.oracle import matches
 
@@ -19,6 +30,8 @@ SPACE = VectorSpace(
     keyword_fields=("meta.language", "meta.tags"),
     integer_fields=("meta.year",),
     datetime_fields=("modified_at",),
+    float_fields=("ratio",),
+    boolean_fields=("meta.draft",),
 )
 PLANE = VectorSpace(dimension=2)
 GROUPS = tuple(f"group:{n}" for n in range(6))
@@ -113,6 +126,9 @@ def make_condition(rng: random.Random, ids: list[str], depth: int = 3) -> Condit
         DateRange("modified_at", gte=rng.choice(DATES)),
         DateRange("modified_at", lte=rng.choice(DATES)),
         DateRange("modified_at", gte="2024-02-29", lte="2024-12-31"),
+        DateRange("modified_at", gt=rng.choice(DATES)),
+        DateRange("modified_at", lt=rng.choice(DATES)),
+        Exists(rng.choice(("modified_at", "meta.year", "meta.sizes", "meta.nowhere", "meta.nowhere.at"))),
         HasId(tuple(rng.sample(ids, rng.randint(0, 5)))),
     ]
     return rng.choice(simple)

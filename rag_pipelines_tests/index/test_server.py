@@ -158,6 +158,8 @@ def test_creating_records_the_space_and_indexes_the_payload(engine: ServerEngine
         "tenant": {"type": "keyword", "is_tenant": True},
         **dict.fromkeys(["doc_id", "source", "text_hash", "meta.language", "meta.tags"], "keyword"),
         **dict.fromkeys(["added", "removed", "classification_rank", "meta.year"], "integer"),
+        "ratio": "float",
+        "meta.draft": "bool",
         "modified_at": "datetime",
     }, "acl is there already"
 
@@ -204,7 +206,14 @@ def test_opening_a_filled_collection_makes_no_index_and_reports_the_missing_ones
     writer = engine.writer("c", SPACE)
     assert wire.bodies("PUT", "/collections/c/index?wait=true") == []
     wanted = ["tenant", "doc_id", "source", "text_hash", "meta.language", "meta.tags", "added", "removed"]
-    assert writer.missing_indexes() == [*wanted, "classification_rank", "meta.year", "modified_at"]
+    assert writer.missing_indexes() == [
+        *wanted,
+        "classification_rank",
+        "meta.year",
+        "ratio",
+        "meta.draft",
+        "modified_at",
+    ]
     writer.create_indexes()
     made = [body["field_name"] for body in wire.bodies("PUT", "/collections/c/index?wait=true")]
     assert made == writer.missing_indexes()

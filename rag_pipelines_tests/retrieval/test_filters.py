@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from typer import BadParameter
 
+from rag_pipelines.cli.query import _filters
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.filters import All, AnyOf, Condition, Match, MatchAny
-from rag_pipelines.retrieval.filters import filter_condition
+from rag_pipelines.retrieval.filters import Untyped, filter_condition
 from rag_pipelines_tests.governance.evaluator import holds
 
 CONFIG = IndexConfig(index="knowledge", filter_fields=("product", "year", "draft"))
@@ -93,10 +96,48 @@ def test_an_unknown_field_is_an_error(field: str, message: str) -> None:
     assert "metadata keys become filter fields through filter_fields" in str(caught.value)
 
 
-def test_a_number_on_the_command_line_matches_the_number_and_the_text() -> None:
-    from rag_pipelines.cli.query import _filters
+@pytest.mark.parametrize(
+    ("expressions", "expected"),
+    [
+        (["year=2024", "year=2025x"], {"year": [Untyped("2024"), Untyped("2025x")]}),
+        (["uri=a=b?"], {"uri": [Untyped("a=b?")]}),
+        (["year>=2020", "year<2024"], {"year": {"gte": Untyped("2020"), "lt": Untyped("2024")}}),
+        (["updated>2024-01-01"], {"updated": {"gt": Untyped("2024-01-01")}}),
+        (["status!=draft", "status!=old"], {"status": {"not": [Untyped("draft"), Untyped("old")]}}),
+        (["owner?", "!draft"], {"owner": {"exists": True}, "draft": {"exists": False}}),
+        (["product="], {"product": [Untyped("")]}),
+    ],
+)
+def test_expressions_of_the_command_line(expressions: list[str], expected: dict[str, Any]) -> None:
+    assert _filters(expressions) == expected
 
-    assert _filters(["year=2024", "year=2025x", "open=true"]) == {
-        "year": ["2024", 2024, "2025x"],
-        "open": ["true", True],
-    }
+
+@pytest.mark.parametrize(
+    ("expressions", "message"),
+    [
+        (["source"], "'source' is not field=value"),
+        (["=x"], "'=x' is not field=value"),
+        (["!source=x"], "'!source=x' is not field=value"),
+        (["?"], "is not field=value"),
+        (["year>1", "year>2"], "'year>2' bounds year a second time"),
+        (["year=1", "year>0"], "'year' is compared both with = and otherwise"),
+    ],
+)
+def test_expressions_that_cannot_be_meant(expressions: list[str], message: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(message)):
+        _filters(expressions)
+
+
+def test_a_number_on_the_command_line_matches_the_number_and_the_text() -> None:
+    product = filter_condition(_filters(["product=2024", "product=true", "product=007"]), CONFIG)
+    assert product == All(
+        (
+            AnyOf(
+                (
+                    Match("meta.product", True),
+                    MatchAny("meta.product", ("2024", "true", "007")),
+                    MatchAny("meta.product", (2024,)),
+                )
+            ),
+        )
+    )

@@ -1,0 +1,41 @@
+"""What an index's configuration adds to its searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_pipelines.config.models import IndexConfig
+from rag_pipelines.core.ports import Tokenizer
+from rag_pipelines.retrieval.expansion import TextOf
+from rag_pipelines.retrieval.rerank import Reranker, open_reranker
+from rag_pipelines.retrieval.understanding import Understander, open_understander
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Opened once an index and shared by all of its searches; what is None is not configured.
+
+    `text_of` reads stored texts for what is shown around a hit, `tokenizer` measures contexts.
+    """
+
+    text_of: TextOf
+    tokenizer: Callable[[], Tokenizer]
+    reranker: Reranker | None = None
+    understander: Understander | None = None
+
+    def close(self) -> None:
+        """Release connections."""
+        if self.understander is not None:
+            self.understander.close()
+
+
+def open_parts(config: IndexConfig, root: Path, text_of: TextOf, tokenizer: Callable[[], Tokenizer]) -> Parts:
+    """The parts of one index; `root` is the project's folder. Loads no model. Raises ConfigError."""
+    return Parts(
+        text_of,
+        tokenizer,
+        open_reranker(config.retrieval.rerank),
+        open_understander(config, root),
+    )
