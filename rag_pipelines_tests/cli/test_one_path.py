@@ -19,7 +19,7 @@ QUESTIONS = {"q1": "How many days of leave do I have?", "q2": "What does ERR_421
 RETRIEVALS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "sections": {"context": {"parents": True, "neighbours": 1, "mmr_lambda": 0.6, "per_document": 2}},
-    "other halves": {"mode": "sparse", "distinct": False, "locations": 0},
+    "one half": {"mode": "dense", "distinct": False, "locations": 0},
 }
 
 
