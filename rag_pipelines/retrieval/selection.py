@@ -47,13 +47,13 @@ def select(
             batch, rest = rest[:k], rest[k:]
             if settings.expands:
                 sections = folded([*sections, *expand(batch, reach, settings, read)])
-                told = _distinct(sections, reach, config) if config.retrieval.distinct else sections
             else:
-                sections = told = [*sections, *map(plain, batch)]
+                sections = [*sections, *map(plain, batch)]
+            told = _distinct(sections, reach, config) if config.retrieval.distinct else sections
             shown = _shares(told, settings.per_document)
         if len(shown) >= k or len(found) < limit:
             break
-        condition = _unseen(seen, shown, settings.per_document)
+        condition = _unseen(seen, shown, settings.per_document, distinct=config.retrieval.distinct)
     return shown[:k]
 
 
@@ -65,9 +65,15 @@ def _after(found: Sequence[Group], seen: Sequence[Group]) -> list[Group]:
     return [Group(replace(group.best, score=min(group.best.score, highest)), group.others) for group in found]
 
 
-def _unseen(seen: Sequence[Group], shown: Sequence[Section], per_document: int) -> Condition:
-    ids = {group.best.point_id for group in seen} | {hit.point_id for g in seen for hit, _ in g.others}
-    conditions: list[Condition] = [Not(HasId(tuple(sorted(ids))))]
+def _unseen(
+    seen: Sequence[Group], shown: Sequence[Section], per_document: int, *, distinct: bool
+) -> Condition:
+    """What a further round may find: other points, other texts, and documents without their share."""
+    hits = [hit for group in seen for hit in (group.best, *(other for other, _ in group.others))]
+    conditions: list[Condition] = [Not(HasId(tuple(sorted({hit.point_id for hit in hits}))))]
+    if distinct:
+        texts = tuple(sorted({hit.payload[TEXT_HASH] for hit in hits}))
+        conditions.append(Not(MatchAny(TEXT_HASH, texts)))
     if per_document:
         counts = Counter(section.doc_id for section in shown)
         full = tuple(sorted(doc_id for doc_id, count in counts.items() if count >= per_document))

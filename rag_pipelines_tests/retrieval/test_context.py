@@ -164,7 +164,7 @@ def test_any_context_is_within_its_budget_and_says_what_it_cites(
     texts: list[str], chosen: list[tuple[int, int, int]], budget: int
 ) -> None:
     tokenizer = model_tokens()
-    passages = []
+    passages: list[Passage] = []
     for which, start, length in chosen:
         text = texts[which]
         starts = [0, *sentence_starts(text, 0, len(text))]
