@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rag_pipelines.chunking.cuts import Atom
 from rag_pipelines.chunking.ruler import Ints, Ruler
-from rag_pipelines.chunking.sentences import line_starts, sentence_starts
+from rag_pipelines.core.sentences import line_starts, sentence_starts
 from rag_pipelines.core.types import Element, ElementKind
 
 SECTION, BLOCK, JOINED, LINE, SENTENCE, WORD = range(6)

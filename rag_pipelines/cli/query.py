@@ -50,6 +50,12 @@ def search(
         Path | None,
         typer.Option("--as", help="JSON file: subject, tenant, groups, clearance. See only what they may."),
     ] = None,
+    passages_when_unanswerable: Annotated[
+        bool,
+        typer.Option(
+            "--passages-when-unanswerable", help="Show the best passages even where they do not answer it."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Search an index."""
@@ -58,11 +64,15 @@ def search(
     wanted = _filters(filters or [])
     with failures(as_json), _searchers() as searchers:
         who = read_principal(principal) if principal is not None else OPERATOR
-        result = searchers.get(index).search(question, k, who, wanted, version)
+        result = searchers.get(index).search(
+            question, k, who, wanted, version, passages_when_unanswerable=passages_when_unanswerable
+        )
         if as_json:
             print_json(result.as_json())
             return
-        if not result.passages:
+        if result.answerable is False:
+            say(f"this is not answered here (confidence {result.confidence:.2f})")
+        elif not result.passages:
             say("nothing was found")
         for passage in result.passages:
             _print_passage(passage)

@@ -55,6 +55,20 @@ class RerankConfig(Model):
     )
 
 
+class AbstentionConfig(Model):
+    """When an answer says that the question is not answered here."""
+
+    calibration: str = Field(
+        min_length=1, description="the file that `rag-pipelines calibrate` writes, relative to the project"
+    )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="confidence from which a question counts as answered; the calibration's where not given",
+    )
+
+
 class RetrievalConfig(Model):
     """How candidates are found and fused, and how often an answer may say the same."""
 
@@ -65,6 +79,7 @@ class RetrievalConfig(Model):
     candidates: int = Field(default=100, ge=1, le=10_000)
     feedback: Feedback = Feedback()
     rerank: RerankConfig | None = None
+    abstention: AbstentionConfig | None = None
     distinct: bool = Field(
         default=True, description="passages that say the same count once, with all places where they stand"
     )

@@ -13,6 +13,7 @@ from rag_pipelines.core.ports import Embedder, VectorEngine
 from rag_pipelines.embedding import embedding_fingerprint, open_embedder
 from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines.index import open_engine
+from rag_pipelines.retrieval.abstention import Abstainer
 from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
 from rag_pipelines.retrieval.rerank import CrossEncoderReranker
 from rag_pipelines.retrieval.search import Searcher
@@ -47,13 +48,14 @@ class Searchers:
         config = self.configuration.index_named(index)
         with self._opening:
             if config.index not in self._searchers:
-                reranking = config.retrieval.rerank
+                reranking, abstention = config.retrieval.rerank, config.retrieval.abstention
                 self._searchers[config.index] = Searcher(
                     config,
                     self.catalog,
                     self.engine,
                     partial(self._encoder, config),
                     CrossEncoderReranker(reranking.model) if reranking is not None else None,
+                    Abstainer(abstention, self.configuration.root) if abstention is not None else None,
                 )
             return self._searchers[config.index]
 

@@ -16,30 +16,41 @@ from rag_pipelines.core.filters import All, Condition, MatchAny, Not
 from rag_pipelines.core.ports import CollectionReader, VectorEngine
 from rag_pipelines.core.types import Citation, Hit, Location, Passage, Principal
 from rag_pipelines.index.points import visible_at
+from rag_pipelines.retrieval.abstention import Abstainer, Evidence, Judgement, evidence
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.explain import Explanation
 from rag_pipelines.retrieval.filters import Value, filter_condition
 from rag_pipelines.retrieval.locations import Reach, find_locations
-from rag_pipelines.retrieval.ranking import explanations, rank
+from rag_pipelines.retrieval.ranking import Ranked, explanations, rank
 from rag_pipelines.retrieval.rerank import Reranker, Reranking
+from rag_pipelines.retrieval.signs import READ
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Passages of one version, best first."""
+    """Passages of one version, best first.
+
+    `confidence` and `answerable` are None where the index does not abstain, or cannot for want of a calibration
+    that fits; where it is not answerable there are passages only if they were asked for.
+    """
 
     index: str
     version: int
     passages: tuple[Passage, ...]
     reranking: Reranking | None = None
     explanations: tuple[Explanation, ...] | None = None
+    confidence: float | None = None
+    answerable: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `search --json` and the service answer; `reranking` only where a model is configured.
 
-        Passages have their `explanation` where it was asked for.
+        `confidence` and `answerable` are there where the question was judged. Passages have their `explanation`
+        where it was asked for.
         """
-        told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
+        told: dict[str, Any] = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
+        if self.confidence is not None:
+            told |= {"confidence": round(self.confidence, 6), "answerable": self.answerable}
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
             passage["explanation"] = asdict(explanation)
@@ -95,13 +106,15 @@ class Searcher:
         engine: VectorEngine,
         encoder: Callable[[Row], QueryEncoder],
         reranker: Reranker | None = None,
+        abstainer: Abstainer | None = None,
     ) -> None:
-        """`encoder` gives what fits a collection's row in the catalog; `reranker` is what the index configures."""
+        """`encoder` gives what fits a collection's row in the catalog; the others are what the index configures."""
         self.config = config
         self._catalog = catalog
         self._engine = engine
         self._encoder = encoder
         self._reranker = reranker
+        self._abstainer = abstainer
         self._lock = threading.Lock()
         self._open: _Open | None = None
 
@@ -137,26 +150,25 @@ class Searcher:
         version: int | None = None,
         *,
         explained: bool = False,
+        passages_when_unanswerable: bool = False,
     ) -> SearchResult:
         """The k best passages that the principal may read, of the live version or an earlier published one.
 
         With `distinct` in the index's YAML no two of them say the same. `explained` adds where each ranking put
-        them. Raises NotPublished, NotFound for an
-        unknown version, ConfigError for an unknown filter field, EmbeddingError and EngineError.
+        them. With `abstention` in the YAML, a question that is not answered here gets no passages unless
+        `passages_when_unanswerable`. Raises NotPublished, NotFound for an unknown version, ConfigError for an
+        unknown filter field or a calibration that cannot be read, EmbeddingError and EngineError.
         """
         asked = filter_condition(filters or {}, self.config)
         number, opened, owned = self._at(version)
-        reach = Reach(
-            self._catalog,
-            self.config.index,
-            opened.reader,
-            opened.shown(number),
-            set(opened.hidden),
-            principal,
-        )
+        reach = self._reach(opened, number, principal)
         try:
             condition = All((reach.readable, asked))
-            ranked = rank(reach, opened.encoder, query, k, condition, self.config, self._reranker)
+            depth = k if self._abstainer is None else max(k, READ)
+            ranked = rank(reach, opened.encoder, query, depth, condition, self.config, self._reranker)
+            judged = self._judge(query, ranked, opened)
+            withheld = judged is not None and not judged.answerable and not passages_when_unanswerable
+            ranked = replace(ranked, groups=[] if withheld else ranked.groups[:k])
             locations = find_locations(ranked.groups, reach, self.config.retrieval.locations)
             reasons = explanations(ranked, reach, opened.encoder, query, self.config) if explained else None
         finally:
@@ -171,7 +183,38 @@ class Searcher:
             ),
             ranked.reranking,
             reasons,
+            judged.confidence if judged is not None else None,
+            judged.answerable if judged is not None else None,
         )
+
+    def evidence(self, query: str, principal: Principal, version: int | None = None) -> Evidence:
+        """The signs that a search for the query would be judged by. Raises as `search` does."""
+        number, opened, owned = self._at(version)
+        reach = self._reach(opened, number, principal)
+        try:
+            ranked = rank(reach, opened.encoder, query, READ, reach.readable, self.config, self._reranker)
+            return self._evidence(query, ranked, opened)
+        finally:
+            if owned:
+                opened.reader.close()
+
+    def _reach(self, opened: _Open, number: int, principal: Principal) -> Reach:
+        return Reach(
+            self._catalog,
+            self.config.index,
+            opened.reader,
+            opened.shown(number),
+            set(opened.hidden),
+            principal,
+        )
+
+    def _evidence(self, query: str, ranked: Ranked, opened: _Open) -> Evidence:
+        return evidence(opened.reader.search, query, ranked, opened.encoder, self.config, self._reranker)
+
+    def _judge(self, query: str, ranked: Ranked, opened: _Open) -> Judgement | None:
+        if self._abstainer is None:
+            return None
+        return self._abstainer.judge(self.config.index, self._evidence(query, ranked, opened))
 
     def warm(self) -> None:
         """Open the snapshot and load the model. Raises as `search` does."""

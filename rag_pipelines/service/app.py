@@ -93,10 +93,19 @@ def create_app(environment: Environment, configuration: Configuration, port: int
             raise HTTPException(404, f"there is no index {index!r}{hint}")
         searchers: Searchers = request.app.state.searchers
         searcher = searchers.get(index)
-        result = searcher.search(body.query, body.k, principal, body.filters, body.version)
+        result = searcher.search(
+            body.query,
+            body.k,
+            principal,
+            body.filters,
+            body.version,
+            passages_when_unanswerable=body.passages_when_unanswerable,
+        )
         return SearchAnswer(
             index=result.index,
             version=result.version,
+            confidence=result.confidence,
+            answerable=result.answerable,
             passages=[PassageBody.model_validate(item) for item in result.as_json()["passages"]],
         )
 

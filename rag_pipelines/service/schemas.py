@@ -68,6 +68,9 @@ class SearchBody(BaseModel):
     version: int | None = Field(
         default=None, ge=1, description="A published version instead of the live one."
     )
+    passages_when_unanswerable: bool = Field(
+        default=False, description="Answer the best passages even where they do not answer the question."
+    )
 
 
 class LocationBody(BaseModel):
@@ -115,10 +118,17 @@ class PassageBody(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """Passages of exactly one index version, best first."""
+    """Passages of exactly one index version, best first.
+
+    Where `answerable` is false there are none, unless they were asked for.
+    """
 
     index: str
     version: int
+    confidence: float | None = Field(
+        default=None, description="From 0 to 1, that the index answers this; null where it does not judge."
+    )
+    answerable: bool | None = Field(default=None, description="Whether `confidence` is high enough.")
     passages: list[PassageBody]
 
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from rag_pipelines.chunking.sentences import line_starts, sentence_starts
 from rag_pipelines.config.models import ChunkingRule
+from rag_pipelines.core.sentences import line_starts, sentence_starts
 from rag_pipelines_tests.chunking.support import (
     CODE,
     PARAGRAPH,
