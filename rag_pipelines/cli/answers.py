@@ -26,7 +26,11 @@ def print_answer(result: SearchResult) -> None:
         say(
             f"not reranked: time ran out after {read} passages; raise retrieval.rerank.seconds or lower top_n"
         )
-    if not result.passages:
+    if result.understanding is not None and result.understanding.corrections:
+        say(f"asked: {result.understanding.question}", "cyan")
+    if result.answerable is False:
+        say(f"this is not answered here (confidence {result.confidence:.2f})")
+    elif not result.passages:
         say("nothing was found")
     for passage, explanation in zip_longest(result.passages, result.explanations or ()):
         _print_passage(passage, explanation)

@@ -11,6 +11,7 @@ import typer
 
 from rag_pipelines import __version__
 from rag_pipelines.cli import (
+    calibrating,
     duplicates,
     evaluating,
     gates,
@@ -40,6 +41,7 @@ gates.register(app)
 upkeep.register(app)
 query.register(app)
 evaluating.register(app)
+calibrating.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -19,9 +19,9 @@ from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.errors import BlobError, NotFound
 from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import Progress
-from rag_pipelines.core.types import OPERATOR, Passage, Principal
+from rag_pipelines.core.types import OPERATOR, Principal
 from rag_pipelines.evaluation.report import render, write_report
-from rag_pipelines.evaluation.running import run_suite
+from rag_pipelines.evaluation.running import Answer, run_suite
 from rag_pipelines.evaluation.runs import PassageRef, Run, read_run, write_run
 from rag_pipelines.evaluation.suites import IndexDocument, Suite, find_suite, load_suite
 from rag_pipelines.evaluation.summary import Difference, Summary, compare, slices_of, summarise
@@ -115,8 +115,11 @@ class _Asking:
             "principal": self._principal.subject,
         }
 
-        def search(text: str, k: int) -> Sequence[Passage]:
-            return self._searcher.search(text, k, self._principal, version=number).passages
+        def search(text: str, k: int) -> Answer:
+            found = self._searcher.search(
+                text, k, self._principal, version=number, passages_when_unanswerable=True
+            )
+            return Answer(found.passages, found.confidence, found.answerable)
 
         def asked(progress: Progress) -> Run:
             return run_suite(
@@ -225,7 +228,9 @@ def _print(summary: Summary, run: Run, other: Run | None, differences: Mapping[s
             "",
         )
     if summary.abstention is not None and summary.abstention.auroc is not None:
-        say(f"answerable against unanswerable: AUROC {summary.abstention.auroc:.3f}")
+        decided = summary.abstention.accuracy
+        share = f", {decided:.1%} told apart" if decided is not None else ""
+        say(f"answerable against unanswerable: AUROC {summary.abstention.auroc:.3f}{share}")
     say(f"{summary.latency.p50:.0f} ms a query at the median, {summary.latency.p95:.0f} ms at 95%")
     if summary.short:
         tell(

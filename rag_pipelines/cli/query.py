@@ -82,6 +82,12 @@ def search(
             help="Print one text for a prompt, of so many tokens at most.",
         ),
     ] = None,
+    passages_when_unanswerable: Annotated[
+        bool,
+        typer.Option(
+            "--passages-when-unanswerable", help="Show the best passages even where they do not answer it."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Search an index."""
@@ -92,7 +98,14 @@ def search(
     with failures(as_json), _searchers() as searchers:
         who = read_principal(principal) if principal is not None else OPERATOR
         result = searchers.get(index).search(
-            question, k, who, wanted, version, explained=explain, options=options
+            question,
+            k,
+            who,
+            wanted,
+            version,
+            explained=explain,
+            options=options,
+            passages_when_unanswerable=passages_when_unanswerable,
         )
         if as_json:
             print_json(result.as_json())

@@ -92,6 +92,20 @@ class ContextConfig(Model):
         return self.expands or self.mmr_lambda < 1 or self.per_document > 0
 
 
+class AbstentionConfig(Model):
+    """When an answer says that the question is not answered here."""
+
+    calibration: str = Field(
+        min_length=1, description="the file that `rag-pipelines calibrate` writes, relative to the project"
+    )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="confidence from which a question counts as answered; the calibration's where not given",
+    )
+
+
 class RetrievalConfig(Model):
     """How candidates are found and fused, and how often an answer may say the same."""
 
@@ -106,6 +120,7 @@ class RetrievalConfig(Model):
     feedback: Feedback = Feedback()
     rerank: RerankConfig | None = None
     context: ContextConfig = ContextConfig()
+    abstention: AbstentionConfig | None = None
     distinct: bool = Field(
         default=True, description="passages that say the same count once, with all places where they stand"
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import Progress
-from rag_pipelines.core.types import Passage, Principal
-from rag_pipelines.evaluation.running import run_suite
+from rag_pipelines.core.types import Principal
+from rag_pipelines.evaluation.running import Answer, run_suite
 from rag_pipelines.evaluation.runs import Run
 from rag_pipelines.evaluation.suites import IndexDocument, Suite
 from rag_pipelines.retrieval.search import Searcher
@@ -25,8 +25,9 @@ def ask_index(
         "principal": principal.subject,
     }
 
-    def search(text: str, k: int) -> Sequence[Passage]:
-        return searcher.search(text, k, principal, version=number).passages
+    def search(text: str, k: int) -> Answer:
+        found = searcher.search(text, k, principal, version=number, passages_when_unanswerable=True)
+        return Answer(found.passages, found.confidence, found.answerable)
 
     return run_suite(
         suite,

@@ -48,21 +48,26 @@ def answer(
     config: IndexConfig,
     parts: Parts,
     settings: ContextConfig,
+    least: int = 0,
 ) -> Answer:
     """At most k sections: the best groups as they are, or what `settings` choose and show of more of them.
+
+    At least so many groups as `least` are ranked, where there are as many.
 
     A reranker orders the first search; what later ones add to it stands behind.
     """
     understood = _understood(parts.understander, query, reach, encoder)
     if not settings.selects:
-        ranked = rank(reach, encoder, query, k, condition, config, parts.reranker, understood)
-        return Answer([plain(group) for group in ranked.groups], ranked)
+        depth = max(k, least)
+        ranked = rank(reach, encoder, query, depth, condition, config, parts.reranker, understood)
+        return Answer([plain(group) for group in ranked.groups[:k]], ranked)
     rankings: list[Ranked] = []
 
     def find(further: Condition, limit: int) -> list[Group]:
         reading, narrowed = None if rankings else parts.reranker, All((condition, further))
-        rankings.append(rank(reach, encoder, query, limit, narrowed, config, reading, understood))
-        return rankings[-1].groups
+        depth = limit if rankings else max(limit, least)
+        rankings.append(rank(reach, encoder, query, depth, narrowed, config, reading, understood))
+        return rankings[-1].groups[:limit]
 
     sections = select(find, k, reach, settings, config, parts.text_of)
     groups = [group for ranked in rankings for group in ranked.groups]

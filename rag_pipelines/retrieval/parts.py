@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.ports import Tokenizer
+from rag_pipelines.retrieval.abstention import Abstainer
 from rag_pipelines.retrieval.expansion import TextOf
 from rag_pipelines.retrieval.rerank import Reranker, open_reranker
 from rag_pipelines.retrieval.understanding import Understander, open_understander
@@ -24,6 +25,7 @@ class Parts:
     tokenizer: Callable[[], Tokenizer]
     reranker: Reranker | None = None
     understander: Understander | None = None
+    abstainer: Abstainer | None = None
 
     def close(self) -> None:
         """Release connections."""
@@ -38,4 +40,5 @@ def open_parts(config: IndexConfig, root: Path, text_of: TextOf, tokenizer: Call
         tokenizer,
         open_reranker(config.retrieval.rerank),
         open_understander(config, root),
+        Abstainer(config.retrieval.abstention, root) if config.retrieval.abstention is not None else None,
     )

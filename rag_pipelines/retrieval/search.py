@@ -16,7 +16,8 @@ from rag_pipelines.core.filters import All, Condition, MatchAny, Not
 from rag_pipelines.core.ports import CollectionReader, VectorEngine
 from rag_pipelines.core.types import Passage, Principal
 from rag_pipelines.index.points import visible_at
-from rag_pipelines.retrieval.answering import answer
+from rag_pipelines.retrieval.abstention import Evidence, Judgement, evidence
+from rag_pipelines.retrieval.answering import Answer, answer
 from rag_pipelines.retrieval.context import Context, assemble
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.explain import Explanation
@@ -26,12 +27,17 @@ from rag_pipelines.retrieval.options import Options
 from rag_pipelines.retrieval.parts import Parts
 from rag_pipelines.retrieval.passages import passage_json, to_passage
 from rag_pipelines.retrieval.rerank import Reranking
+from rag_pipelines.retrieval.signs import READ
 from rag_pipelines.retrieval.understanding import Understanding
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Passages of one version, best first."""
+    """Passages of one version, best first.
+
+    `confidence` and `answerable` are None where the index does not abstain, or cannot for want of a calibration
+    that fits; where it is not answerable there are passages only if they were asked for.
+    """
 
     index: str
     version: int
@@ -40,18 +46,23 @@ class SearchResult:
     explanations: tuple[Explanation, ...] | None = None
     context: Context | None = None
     understanding: Understanding | None = None
+    confidence: float | None = None
+    answerable: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `search --json` and the service answer.
 
-        `reranking` is there only where a model is configured, `understanding` where anything is done to questions.
+        `reranking` is there only where a model is configured, `understanding` where anything is done to questions,
+        `confidence` and `answerable` where the question was judged.
 
         Passages have their `explanation` where it was asked for, and so has the answer its `context`.
         """
-        told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
+        told: dict[str, Any] = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
         made = {} if self.context is None else {"context": self.context.as_json()}
         if self.understanding is not None:
             told["understanding"] = self.understanding.as_json()
+        if self.confidence is not None:
+            told |= {"confidence": round(self.confidence, 6), "answerable": self.answerable}
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
             passage["explanation"] = {**asdict(explanation), "matched": list(explanation.matched)}
@@ -145,27 +156,29 @@ class Searcher:
         *,
         explained: bool = False,
         options: Options | None = None,
+        passages_when_unanswerable: bool = False,
     ) -> SearchResult:
         """The k best passages that the principal may read, of the live version or an earlier published one.
 
         With `distinct` in the index's YAML no two of them say the same. `explained` adds where each ranking put
-        them; `options` stand in for the index's `retrieval.context`. Raises NotPublished, NotFound for an
-        unknown version, ConfigError for a filter that the index cannot have, EmbeddingError and EngineError.
+        them; `options` stand in for the index's `retrieval.context`. With `abstention` in the YAML, a question that
+        is not answered here gets no passages unless `passages_when_unanswerable`. Raises NotPublished, NotFound for
+        an unknown version, ConfigError for a filter that the index cannot have or a calibration that cannot be read,
+        EmbeddingError and EngineError.
         """
         settings = (options or Options()).over(self.config.retrieval.context)
         asked = filter_condition(filters or {}, self.config)
         number, opened, owned = self._at(version)
-        reach = Reach(
-            self._catalog,
-            self.config.index,
-            opened.reader,
-            opened.shown(number),
-            set(opened.hidden),
-            principal,
-        )
+        reach = self._reach(opened, number, principal)
         try:
             condition = All((reach.readable, asked))
-            found = answer(reach, opened.encoder, query, k, condition, self.config, self._parts, settings)
+            least = READ if self._parts.abstainer is not None else 0
+            found = answer(
+                reach, opened.encoder, query, k, condition, self.config, self._parts, settings, least
+            )
+            judged = self._judged(query, found, opened)
+            if judged is not None and not judged.answerable and not passages_when_unanswerable:
+                found = replace(found, sections=[])
             groups = [section.group for section in found.sections]
             locations = find_locations(groups, reach, self.config.retrieval.locations)
             reasons = found.explained(reach, opened.encoder, query, self.config) if explained else None
@@ -184,7 +197,44 @@ class Searcher:
             reasons,
             assemble(passages, settings.tokens, self._parts.tokenizer()) if settings.tokens else None,
             found.ranked.understanding,
+            judged.confidence if judged is not None else None,
+            judged.answerable if judged is not None else None,
         )
+
+    def evidence(self, query: str, principal: Principal, version: int | None = None) -> Evidence:
+        """The signs that a search for the query would be judged by. Raises as `search` does."""
+        number, opened, owned = self._at(version)
+        reach = self._reach(opened, number, principal)
+        settings = Options().over(self.config.retrieval.context)
+        try:
+            found = answer(
+                reach, opened.encoder, query, READ, reach.readable, self.config, self._parts, settings, READ
+            )
+            return self._evidence(query, found, opened)
+        finally:
+            if owned:
+                opened.reader.close()
+
+    def _reach(self, opened: _Open, number: int, principal: Principal) -> Reach:
+        return Reach(
+            self._catalog,
+            self.config.index,
+            opened.reader,
+            opened.shown(number),
+            set(opened.hidden),
+            principal,
+        )
+
+    def _evidence(self, query: str, found: Answer, opened: _Open) -> Evidence:
+        ranked = found.ranked
+        asked = ranked.understanding.question if ranked.understanding is not None else query
+        reranker = self._parts.reranker
+        return evidence(opened.reader.search, asked, ranked, opened.encoder, self.config, reranker)
+
+    def _judged(self, query: str, found: Answer, opened: _Open) -> Judgement | None:
+        if self._parts.abstainer is None:
+            return None
+        return self._parts.abstainer.judge(self.config.index, self._evidence(query, found, opened))
 
     def warm(self) -> None:
         """Open the snapshot and load the model. Raises as `search` does."""

@@ -105,6 +105,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
             body.version,
             explained=body.explain,
             options=body.options(),
+            passages_when_unanswerable=body.passages_when_unanswerable,
         )
         return SearchAnswer.model_validate(result.as_json())
 

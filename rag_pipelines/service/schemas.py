@@ -110,6 +110,9 @@ class SearchBody(BaseModel):
         le=200_000,
         description="Make a text for a prompt of the passages, of so many tokens at most; 0 makes none.",
     )
+    passages_when_unanswerable: bool = Field(
+        default=False, description="Answer the best passages even where they do not answer the question."
+    )
 
     def options(self) -> Options:
         """What the request says of its answer against the index's `retrieval.context`."""
@@ -246,7 +249,10 @@ class UnderstandingBody(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """Passages of exactly one index version, best first."""
+    """Passages of exactly one index version, best first.
+
+    Where `answerable` is false there are none, unless they were asked for.
+    """
 
     index: str
     version: int
@@ -254,6 +260,10 @@ class SearchAnswer(BaseModel):
     understanding: UnderstandingBody | None = Field(
         default=None, description="Where the index does anything to questions."
     )
+    confidence: float | None = Field(
+        default=None, description="From 0 to 1, that the index answers this; null where it does not judge."
+    )
+    answerable: bool | None = Field(default=None, description="Whether `confidence` is high enough.")
     passages: list[PassageBody]
     context: ContextBody | None = Field(
         default=None, description="Where the request or the index asks for it."
