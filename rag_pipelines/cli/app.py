@@ -10,7 +10,17 @@ from typing import Annotated
 import typer
 
 from rag_pipelines import __version__
-from rag_pipelines.cli import duplicates, evaluating, inspect, planning, query, running, upkeep, versioning
+from rag_pipelines.cli import (
+    duplicates,
+    evaluating,
+    experimenting,
+    inspect,
+    planning,
+    query,
+    running,
+    upkeep,
+    versioning,
+)
 from rag_pipelines.core.errors import RagPipelinesError
 
 app = typer.Typer(
@@ -29,6 +39,7 @@ versioning.register(app)
 upkeep.register(app)
 query.register(app)
 evaluating.register(app)
+experimenting.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -78,7 +78,17 @@ def evaluate(
         differences = compare(run, other) if other is not None else {}
         if report is not None:
             text_of = partial(_text, open_blobs(environment.blobs_url))
-            write_report(report, render(found, run, other, slices=slices, text_of=text_of))
+            write_report(
+                report,
+                render(
+                    found,
+                    run,
+                    other,
+                    summary=summary,
+                    differences=differences if other else None,
+                    text_of=text_of,
+                ),
+            )
     if as_json:
         print_json(_as_json(summary, run, other, differences, asking.folder(run)))
         return
