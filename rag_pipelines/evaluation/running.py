@@ -62,7 +62,7 @@ def run_suite(
     meanwhile, and no number would belong to any version. Raises ConfigError where the judgements name
     documents by metadata that no passage has.
     """
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
     depth, queries = suite.config.depth, list(suite.queries.values())
     if queries:
         search(queries[0].text, depth)

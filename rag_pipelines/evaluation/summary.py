@@ -183,12 +183,13 @@ def summarise(
             for value, query_ids in by_value.items()
         ),
         latency=Latency(percentile(times, 50), percentile(times, 95)),
-        cost=_cost(run),
+        cost=cost_of(run),
         abstention=abstention(suite, run),
     )
 
 
-def _cost(run: Run) -> Cost:
+def cost_of(run: Run) -> Cost:
+    """As far as the run knows it."""
     known = [query.cpu_ms for query in run.queries.values() if query.cpu_ms is not None]
     return Cost(
         cpu_ms=float(np.mean(known)) if known else None,

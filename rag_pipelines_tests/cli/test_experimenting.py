@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from rag_pipelines.catalog import reports
+from rag_pipelines.config.load import load_configuration
+from rag_pipelines.evaluation.running import run_suite
 from rag_pipelines.pipeline import experiment as pipeline_experiment
+from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
 from rag_pipelines_tests.project import Project
 
@@ -40,7 +45,7 @@ def commands(tmp_path: Path) -> Commands:
     return Commands(project)
 
 
-def run(commands: Commands, *options: str) -> dict[str, Any]:
+def measure(commands: Commands, *options: str) -> dict[str, Any]:
     return commands.json("experiment", str(commands.project.root / "tried.yaml"), *options)
 
 
@@ -48,7 +53,7 @@ def test_variants_are_built_apart_from_the_index_and_reused(commands: Commands, 
     project = commands.project
     project.sync()
     page = tmp_path / "page.html"
-    found = run(commands, "--report", str(page))
+    found = measure(commands, "--report", str(page))
     rows = found["variants"]
     assert [row["variant"] for row in rows] == ["usual, bm25", "usual, all", "short, bm25", "short, all"]
     assert [row["measures"]["RR@10"]["mean"] for row in rows] == [1.0] * 4
@@ -63,14 +68,14 @@ def test_variants_are_built_apart_from_the_index_and_reused(commands: Commands, 
     assert [row["index"] for row in commands.json("status")["indexes"]] == ["knowledge"]
     assert [row["number"] for row in commands.json("versions")["versions"]] == [1]
 
-    again = run(commands)
+    again = measure(commands)
     assert all(row["reused"] for row in again["variants"])
     without = [{**row, "reused": False} for row in again["variants"]]
     assert without == rows
-    assert not any(row["reused"] for row in run(commands, "--again")["variants"])
+    assert not any(row["reused"] for row in measure(commands, "--again")["variants"])
 
     project.write("leave.md", PAGES["leave.md"] + "\nIt is asked for in writing.\n")
-    changed = run(commands)
+    changed = measure(commands)
     assert not any(row["reused"] for row in changed["variants"])
     assert changed["content_of_the_documents"] != found["content_of_the_documents"]
 
@@ -78,41 +83,37 @@ def test_variants_are_built_apart_from_the_index_and_reused(commands: Commands, 
 def test_what_was_finished_before_an_interruption_is_kept(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, asked = pipeline_experiment.run_suite, []
+    asked: list[str] = []
 
     def stopping(*args: Any, **options: Any) -> Any:
         if len(asked) == 3:
             raise KeyboardInterrupt
         asked.append(options["index"])
-        return real(*args, **options)
+        return run_suite(*args, **options)
 
     monkeypatch.setattr(pipeline_experiment, "run_suite", stopping)
     done = commands.run("experiment", str(commands.project.root / "tried.yaml"), "--quiet")
     assert done.exit_code == 130
     assert "run the same command to go on" in done.stderr
-    monkeypatch.setattr(pipeline_experiment, "run_suite", real)
-    assert [row["reused"] for row in run(commands)["variants"]] == [True, True, True, False]
+    monkeypatch.setattr(pipeline_experiment, "run_suite", run_suite)
+    assert [row["reused"] for row in measure(commands)["variants"]] == [True, True, True, False]
 
 
 def test_vectors_are_shared_between_variants_that_differ_later(commands: Commands) -> None:
-    grid = {"sparse": {"english": {}, "none": None}}
+    grid: dict[str, Any] = {"sparse": {"english": {}, "none": None}}
     text = yaml.safe_dump({"experiment": "tried", "suite": "pages", "grid": grid})
     (commands.project.root / "tried.yaml").write_text(text, encoding="utf-8")
-    first, second = run(commands)["variants"]
+    first, second = measure(commands)["variants"]
     assert first["index"] != second["index"]
     assert first["vector_bytes"] > second["vector_bytes"] == second["chunks"] * 384 * 4
     home = commands.project.home / "experiments" / "tried"
-    with pipeline_experiment.Workspace(*_inside(commands, home)) as workspace:
-        tally = pipeline_experiment.reports.run_counts(workspace.catalog, second["index"])
+    with Workspace(*_inside(commands, home)) as workspace:
+        tally = reports.run_counts(workspace.catalog, second["index"])
     assert tally["docs"].get("embedded", 0) == 0
     assert tally["docs"]["chunks_added"] == second["chunks"]
 
 
 def _inside(commands: Commands, home: Path) -> Any:
-    from dataclasses import replace
-
-    from rag_pipelines.config.load import load_configuration
-
     environment = commands.project.environment
     inside = replace(environment, home=home, database_url=f"sqlite:///{home / 'catalog.sqlite'}")
     return inside, load_configuration(environment.configs)
