@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import msgspec
 import zstandard
 
+from rag_pipelines.core.durable import list_names, make_folder, sync_folder
 from rag_pipelines.core.errors import BlobError
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.types import ParsedDocument
@@ -160,8 +161,8 @@ class LocalDisk:
         """All or nothing, durable on return."""
         target = self._root / path
         temporary = self._root / "tmp" / f"{os.getpid()}-{secrets.token_hex(8)}"
-        _make_folder(temporary.parent, self._root)
-        _make_folder(target.parent, self._root)
+        make_folder(temporary.parent, self._root)
+        make_folder(target.parent, self._root)
         try:
             with temporary.open("xb") as handle:
                 handle.write(data)
@@ -173,7 +174,7 @@ class LocalDisk:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def delete(self, path: str) -> None:
         """Nothing happens where it is not there."""
@@ -185,14 +186,14 @@ class LocalDisk:
 
     def paths(self) -> Iterator[str]:
         """Every stored path."""
-        for outer in _names(self._root):
-            for inner in _names(self._root / outer):
-                yield from (f"{outer}/{inner}/{name}" for name in _names(self._root / outer / inner))
+        for outer in list_names(self._root):
+            for inner in list_names(self._root / outer):
+                yield from (f"{outer}/{inner}/{name}" for name in list_names(self._root / outer / inner))
 
     def remove_leftovers(self, before: float) -> int:
         """Remove temporary files last written before this time, in seconds since 1970; how many."""
         removed = 0
-        for name in _names(self._root / "tmp"):
+        for name in list_names(self._root / "tmp"):
             file = self._root / "tmp" / name
             with contextlib.suppress(FileNotFoundError):
                 if file.stat().st_mtime < before:
@@ -284,29 +285,3 @@ def _advice(error: Exception) -> str:
     if isinstance(error, ImportError):
         return f"{said}; install the package it names into this environment"
     return f"{said}; check RAG_BLOBS_URL, the credentials, and that the store can be reached"
-
-
-def _make_folder(folder: Path, root: Path) -> None:
-    """With its parents; each new one is flushed into its parent, or a power cut could lose the whole branch."""
-    if folder.is_dir():
-        return
-    if folder != root:
-        _make_folder(folder.parent, root)
-    folder.mkdir(parents=True, exist_ok=True)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _names(folder: Path) -> list[str]:
-    """Sorted; none where the folder is not there (yet, or any more) or is a file."""
-    try:
-        return sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []

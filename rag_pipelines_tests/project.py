@@ -22,7 +22,7 @@ from rag_pipelines.core.types import OPERATOR, Principal
 from rag_pipelines.pipeline.sync import sync, sync_report
 from rag_pipelines.pipeline.workspace import Workspace, open_workspace
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.retrieval.search import SearchResult
+from rag_pipelines.retrieval.result import SearchResult
 
 ROOM = 4 * 2**30
 STAFF = Principal(subject="ana", tenant="acme", groups=("staff",))

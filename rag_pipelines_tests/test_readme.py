@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
-from rag_pipelines.config import dedup, evaluation, gates, models
+from rag_pipelines.config import dedup, evaluation, experiment, gates, models
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.config.retrieval import ContextConfig, Feedback, RerankConfig, RetrievalConfig, Weights
@@ -48,6 +48,8 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     RetrievalConfig,
     evaluation.EvaluationConfig,
     evaluation.UnanswerableConfig,
+    experiment.ExperimentConfig,
+    experiment.GridConfig,
     Weights,
     Feedback,
     RerankConfig,

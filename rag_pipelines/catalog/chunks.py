@@ -12,7 +12,8 @@ from rag_pipelines.catalog.duplicates import collapsed_condition
 from rag_pipelines.catalog.marks import restricted
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import chunks, documents, embeddings, index_documents, quarantine
-from rag_pipelines.core.types import Chunk, embed_text
+from rag_pipelines.core.ids import embed_text
+from rag_pipelines.core.types import Chunk
 
 DOCUMENT_COLUMNS = tuple(documents.c)
 COLLAPSED = "collapsed"

@@ -10,10 +10,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from rag_pipelines.cli.output import out, say, tell
-from rag_pipelines.core.types import Location, Passage
+from rag_pipelines.core.places import Location
+from rag_pipelines.core.types import Passage
 from rag_pipelines.retrieval.context import Context
 from rag_pipelines.retrieval.explain import Explanation
-from rag_pipelines.retrieval.search import SearchResult
+from rag_pipelines.retrieval.result import SearchResult
 
 EXCERPT = 300
 INDENT = "   "

@@ -14,6 +14,7 @@ from rag_pipelines.cli import (
     calibrating,
     duplicates,
     evaluating,
+    experimenting,
     gates,
     inspect,
     planning,
@@ -42,6 +43,7 @@ upkeep.register(app)
 query.register(app)
 evaluating.register(app)
 calibrating.register(app)
+experimenting.register(app)
 
 
 def _print_version(wanted: bool) -> None:

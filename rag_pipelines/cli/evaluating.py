@@ -1,30 +1,39 @@
-"""The command that measures how well an index answers a suite of judged questions."""
+"""The commands that measure how well an index answers a suite of judged questions, and list what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 import typer
 
 from rag_pipelines.blobs import BlobStore, open_blobs
+from rag_pipelines.catalog import evaluations
+from rag_pipelines.catalog.store import open_catalog
+from rag_pipelines.cli.evaluation_output import print_evaluations, print_summary, summary_json
 from rag_pipelines.cli.inspect import Index, Json
-from rag_pipelines.cli.output import TerminalProgress, failures, print_json, print_table, say, tell
+from rag_pipelines.cli.output import TerminalProgress, failures, print_json, say
 from rag_pipelines.config.environment import Environment, read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.errors import BlobError, NotFound
-from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.core.types import OPERATOR, Principal
+from rag_pipelines.evaluation.asking import ask_index, inventory
+from rag_pipelines.evaluation.records import (
+    FOLDER,
+    record_missing,
+    run_id,
+    run_name,
+    run_number,
+    store_run,
+    stored_run,
+)
 from rag_pipelines.evaluation.report import render, write_report
-from rag_pipelines.evaluation.running import Answer, run_suite
-from rag_pipelines.evaluation.runs import PassageRef, Run, read_run, write_run
+from rag_pipelines.evaluation.runs import PassageRef, Run, read_run
 from rag_pipelines.evaluation.suites import IndexDocument, Suite, find_suite, load_suite
-from rag_pipelines.evaluation.summary import Difference, Summary, compare, slices_of, summarise
+from rag_pipelines.evaluation.summary import compare, slices_of, summarise
 from rag_pipelines.governance.access import read_principal
 from rag_pipelines.pipeline.progress import Silent
 from rag_pipelines.retrieval.opening import Searchers
@@ -40,6 +49,9 @@ def register(app: typer.Typer) -> None:
     app.command(
         "eval", help="Ask an index the questions of a suite, and measure the answers.", epilog=EXAMPLE
     )(evaluate)
+    app.command("evals", help="Stored runs of suites, newest first; `eval --against e3` compares with one.")(
+        list_runs
+    )
 
 
 def evaluate(
@@ -50,7 +62,9 @@ def evaluate(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", help="Compare with this version, or with the run stored in this folder."),
+        typer.Option(
+            "--against", help="Compare with this version, or with a stored run (e3, or its folder)."
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option("--report", help="Write a page with plots and the questions that lost.")
@@ -70,20 +84,33 @@ def evaluate(
         name = configuration.index_named(index or found.config.index).index
         who = read_principal(principal) if principal is not None else OPERATOR
         with Searchers(environment, configuration) as searchers:
+            record_missing(searchers.catalog, environment.home)
             asking = _Asking(environment, searchers, found, name, who, quiet or as_json)
-            run = asking.run(version)
-            other = asking.other(against) if against is not None else None
-            slices = slices_of(found, asking.documents(run.version))
-        summary = summarise(found, run, slices)
+            other = asking.stored(against) if against is not None else None
+            run, stored, documents = asking.run(version)
+            if against is not None and other is None:
+                other, _, _ = asking.run(int(against))
+        summary = summarise(found, run, slices_of(found, documents))
         differences = compare(run, other) if other is not None else {}
         if report is not None:
             text_of = partial(_text, open_blobs(environment.blobs_url))
-            write_report(report, render(found, run, other, slices=slices, text_of=text_of))
+            write_report(
+                report,
+                render(
+                    found,
+                    run,
+                    other,
+                    summary=summary,
+                    differences=differences if other else None,
+                    text_of=text_of,
+                ),
+            )
+    folder = asking.folder / run_name(run)
     if as_json:
-        print_json(_as_json(summary, run, other, differences, asking.folder(run)))
+        print_json(summary_json(summary, run, other, differences, stored, folder))
         return
-    _print(summary, run, other, differences)
-    say(f"stored in {asking.folder(run)}")
+    print_summary(summary, run, other, differences)
+    say(f"stored as {stored} in {folder}")
     if report is not None:
         say(f"report: {report}")
 
@@ -100,81 +127,63 @@ class _Asking:
         principal: Principal,
         silent: bool,
     ) -> None:
-        self._runs = environment.home / "evaluations" / suite.name
+        self.folder = environment.home / FOLDER
+        self._home = environment.home
+        self._catalog = searchers.catalog
         self._searcher = searchers.get(index)
         self._suite = suite
         self._index = index
         self._principal = principal
         self._silent = silent
 
-    def run(self, version: int | None) -> Run:
-        """Ask, measure and store."""
-        number, _, _ = self._searcher.scroll_reader(version)
-        settings = {
-            "retrieval": self._searcher.config.retrieval.model_dump(mode="json"),
-            "principal": self._principal.subject,
-        }
-
-        def search(text: str, k: int) -> Answer:
-            found = self._searcher.search(
-                text, k, self._principal, version=number, passages_when_unanswerable=True
-            )
-            return Answer(found.passages, found.confidence, found.answerable)
+    def run(self, version: int | None) -> tuple[Run, str, tuple[IndexDocument, ...]]:
+        """Ask, measure and store; returns what the run is called and the documents of the version as well."""
 
         def asked(progress: Progress) -> Run:
-            return run_suite(
-                self._suite,
-                search,
-                progress,
-                index=self._index,
-                version=number,
-                fingerprint=fingerprint("evaluation", 1, settings),
-                settings=settings,
-            )
+            return ask_index(self._suite, self._searcher, self._principal, version, progress)
 
         if self._silent:
             made = asked(Silent())
         else:
             with TerminalProgress() as progress:
                 made = asked(progress)
-        write_run(made, self.folder(made))
-        return made
+        documents, size = inventory(self._searcher, made.version or 0)
+        made = msgspec.structs.replace(made, size=size)
+        return made, store_run(self._catalog, self._home, made), documents
 
-    def other(self, against: str) -> Run:
-        """The run of another version, asked now, or a stored one."""
+    def stored(self, against: str) -> Run | None:
+        """The stored run of that number or in that folder; None where a version is meant."""
         if against.isdecimal():
-            return self.run(int(against))
+            return None
+        number = run_number(against)
+        if number is not None:
+            return stored_run(self._catalog, self._home, number)
         folder = Path(against)
         if not folder.is_dir():
             raise NotFound(
-                f"--against {against}: is neither a version nor the folder of a stored run; `rag-pipelines "
-                f"versions` lists versions, and runs lie in {self._runs}"
+                f"--against {against}: is neither a version, nor a stored run such as e3, nor the folder of one; "
+                "`rag-pipelines versions` lists versions, and `rag-pipelines evals` runs"
             )
         return read_run(folder)
 
-    def documents(self, version: int | None) -> Iterator[IndexDocument]:
-        """The documents that the version holds."""
-        _, reader, shown = self._searcher.scroll_reader(version)
-        seen: set[str] = set()
-        for point in reader.scroll(shown):
-            payload = point.payload
-            if payload["doc_id"] not in seen:
-                seen.add(payload["doc_id"])
-                yield IndexDocument(
-                    doc_id=payload["doc_id"],
-                    source=payload["source"],
-                    uri=payload["uri"],
-                    title=payload.get("title"),
-                    tenant=payload.get("tenant"),
-                    language=payload.get("language"),
-                    media_type=payload.get("media_type"),
-                    metadata=payload.get("meta") or {},
-                )
 
-    def folder(self, run: Run) -> Path:
-        """Where a run is kept: by version, moment and settings."""
-        moment = datetime.fromisoformat(run.started_at).astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-        return self._runs / f"{run.index}-v{run.version}-{moment}-{run.fingerprint}"
+def list_runs(
+    suite: Annotated[str | None, typer.Argument(metavar="[SUITE]", help="Only runs of this suite.")] = None,
+    index: Index = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List stored runs."""
+    with failures(as_json):
+        catalog = open_catalog(read_environment().database_url)
+        try:
+            rows = evaluations.list_evaluations(catalog, suite, index, limit)
+        finally:
+            catalog.close()
+    if as_json:
+        print_json({"evaluations": [{**row, "id": run_id(row["id"])} for row in rows]})
+    else:
+        print_evaluations(rows)
 
 
 def _text(blobs: BlobStore, passage: PassageRef) -> str | None:
@@ -183,72 +192,3 @@ def _text(blobs: BlobStore, passage: PassageRef) -> str | None:
         return blobs.get_parsed(passage.parsed_hash).text[passage.start : passage.end]
     except BlobError:
         return None
-
-
-def _print(summary: Summary, run: Run, other: Run | None, differences: Mapping[str, Difference]) -> None:
-    judged = f"{summary.queries} judged queries" if summary.queries != 1 else "one judged query"
-    title = f"{run.suite}: {run.label}, {judged}"
-    if other is None:
-        rows = [
-            (name, f"{v.mean:.3f}", f"{v.low:.3f} - {v.high:.3f}") for name, v in summary.measures.items()
-        ]
-        print_table(title, ("measure", "mean", "95% interval"), rows, "")
-    else:
-        columns = ("measure", "mean", "95% interval", "other", "difference", "p", "won/lost/equal", "")
-        compared = [
-            (
-                name,
-                f"{v.mean:.3f}",
-                f"{v.low:.3f} - {v.high:.3f}",
-                f"{d.theirs:.3f}",
-                f"{d.interval.mean:+.3f}",
-                f"{d.p_holm:.3f}",
-                f"{d.wins}/{d.losses}/{d.ties}",
-                d.verdict,
-            )
-            for name, v in summary.measures.items()
-            if (d := differences.get(name)) is not None
-        ]
-        print_table(
-            f"{title}, against {other.label}", columns, compared, "the runs have no measure in common"
-        )
-    for key in dict.fromkeys(found.name for found in summary.slices):
-        print_table(
-            f"By {key}",
-            (key, "queries", *summary.measures),
-            [
-                (
-                    found.value,
-                    len(found.query_ids),
-                    *(f"{found.measures[m].mean:.3f}" for m in summary.measures),
-                )
-                for found in summary.slices
-                if found.name == key
-            ],
-            "",
-        )
-    if summary.abstention is not None and summary.abstention.auroc is not None:
-        decided = summary.abstention.accuracy
-        share = f", {decided:.1%} told apart" if decided is not None else ""
-        say(f"answerable against unanswerable: AUROC {summary.abstention.auroc:.3f}{share}")
-    say(f"{summary.latency.p50:.0f} ms a query at the median, {summary.latency.p95:.0f} ms at 95%")
-    if summary.short:
-        tell(
-            f"{summary.short} queries do not reach the deepest cutoff, since several passages are of one document; "
-            "raise k of the suite"
-        )
-
-
-def _as_json(
-    summary: Summary, run: Run, other: Run | None, differences: Mapping[str, Difference], folder: Path
-) -> dict[str, Any]:
-    compared = {name: {**asdict(found), "verdict": found.verdict} for name, found in differences.items()}
-    against = {"index": other.index, "version": other.version, "measures": compared} if other else None
-    return {
-        **summary.as_json(),
-        "index": run.index,
-        "version": run.version,
-        "fingerprint": run.fingerprint,
-        "run": str(folder),
-        "against": against,
-    }

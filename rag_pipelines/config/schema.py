@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from rag_pipelines.config.evaluation import EvaluationConfig
+from rag_pipelines.config.experiment import ExperimentConfig
 from rag_pipelines.config.models import IndexConfig, ServiceConfig, SourceConfig
 
 
 def json_schemas(params_models: Mapping[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
-    """`source`, `index` and `service`; a source's `params` follow from its `connector`."""
+    """By the kind of file that they describe; a source's `params` follow from its `connector`."""
     source = SourceConfig.model_json_schema()
     source["properties"]["connector"]["enum"] = sorted(params_models)
     definitions = source.setdefault("$defs", {})
@@ -35,6 +36,7 @@ def json_schemas(params_models: Mapping[str, type[BaseModel]]) -> dict[str, dict
         "index": IndexConfig.model_json_schema(),
         "service": ServiceConfig.model_json_schema(),
         "evaluation": EvaluationConfig.model_json_schema(),
+        "experiment": ExperimentConfig.model_json_schema(),
     }
 
 

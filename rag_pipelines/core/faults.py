@@ -143,6 +143,10 @@ PLACES: dict[str, dict[str, str]] = {
     "pipeline.rebuild": {
         "reconcile.embedded": "vectors that the catalog lacked are committed",
     },
+    "evaluation.records": {
+        "evaluation.stored": "a run's files are whole, the catalog has no row of it",
+        "evaluation.recorded": "the run has a row",
+    },
     "catalog.recovery": {
         "reconcile.forgotten": "documents whose artifacts are lost are to be fetched again",
     },

@@ -38,3 +38,8 @@ def shard_of(doc_id: str, shards: int) -> int:
 def partition_key(source: str, shard: int) -> str:
     """`handbook/07`: flat, sortable, one per shard of a source."""
     return f"{source}/{shard:02d}"
+
+
+def embed_text(header: str, text: str) -> str:
+    """What is embedded of a chunk, and what `embed_hash` names: the two must never disagree."""
+    return f"{header}\n{text}" if header else text

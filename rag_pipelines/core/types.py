@@ -12,6 +12,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rag_pipelines.core.ids import embed_text
+from rag_pipelines.core.places import Location, MatchedSpan
+
 CURRENT = 2**31 - 1
 """The `removed` of a point that no version has removed yet."""
 
@@ -144,11 +147,6 @@ class ParsedDocument(msgspec.Struct, frozen=True):
     metadata: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-def embed_text(header: str, text: str) -> str:
-    """What is embedded of a chunk, and what `embed_hash` names: the two must never disagree."""
-    return f"{header}\n{text}" if header else text
-
-
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage of one document: `parsed.text[start:end] == text`.
@@ -261,34 +259,6 @@ class Citation:
     model: str
     version: int
     link: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Another document in which a passage stands, or nearly.
-
-    `start` and `end` slice its stored text; None where it is known only as a near-duplicate of a document
-    in which the passage stands, as one that is collapsed is. `similarity` is 1 for equal texts.
-    """
-
-    source: str
-    uri: str
-    title: str | None
-    link: str | None
-    doc_id: str
-    start: int | None
-    end: int | None
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class MatchedSpan:
-    """A chunk that was found inside a passage that shows more; the span is in the document's text."""
-
-    chunk_id: str
-    start: int
-    end: int
-    page: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,14 @@
-"""Asks a version of an index a suite, as the evaluation command and the release gates do."""
+"""Asks a suite through the searcher that answers everybody else, and counts what the version holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from rag_pipelines.core.fingerprints import fingerprint
 from rag_pipelines.core.ports import Progress
-from rag_pipelines.core.types import Principal
-from rag_pipelines.evaluation.running import Answer, run_suite
+from rag_pipelines.core.types import Principal, StoredPoint
+from rag_pipelines.evaluation.costs import IndexSize, SizeOf
+from rag_pipelines.evaluation.running import Answer, Search, run_suite
 from rag_pipelines.evaluation.runs import Run
 from rag_pipelines.evaluation.suites import IndexDocument, Suite
 from rag_pipelines.retrieval.search import Searcher
@@ -24,14 +23,9 @@ def ask_index(
         "retrieval": searcher.config.retrieval.model_dump(mode="json"),
         "principal": principal.subject,
     }
-
-    def search(text: str, k: int) -> Answer:
-        found = searcher.search(text, k, principal, version=number, passages_when_unanswerable=True)
-        return Answer(found.passages, found.confidence, found.answerable)
-
     return run_suite(
         suite,
-        search,
+        search_of(searcher, principal, number),
         progress,
         index=searcher.config.index,
         version=number,
@@ -40,11 +34,36 @@ def ask_index(
     )
 
 
-def documents_of(searcher: Searcher, version: int | None) -> Iterator[IndexDocument]:
-    """The documents that the version holds."""
+def search_of(searcher: Searcher, principal: Principal, version: int) -> Search:
+    """The function that `run_suite` asks: this version, as the principal.
+
+    Passages count also where the index would withhold them, and beside them how sure of an answer it is.
+    """
+
+    def search(text: str, k: int) -> Answer:
+        found = searcher.search(text, k, principal, version=version, passages_when_unanswerable=True)
+        return Answer(found.passages, found.confidence, found.answerable)
+
+    return search
+
+
+def inventory(searcher: Searcher, version: int) -> tuple[tuple[IndexDocument, ...], IndexSize]:
+    """The documents that the version holds, each once, and how large it is; reads every point of it."""
     _, reader, shown = searcher.scroll_reader(version)
+    size = SizeOf()
+    documents = tuple(_documents(size.counted(reader.scroll(shown, with_vectors=True))))
+    return documents, size.size
+
+
+def documents_of(searcher: Searcher, version: int | None) -> Iterator[IndexDocument]:
+    """The documents that the version holds, each once; reads no vectors, and nothing before the first is wanted."""
+    _, reader, shown = searcher.scroll_reader(version)
+    yield from _documents(reader.scroll(shown))
+
+
+def _documents(points: Iterable[StoredPoint]) -> Iterator[IndexDocument]:
     seen: set[str] = set()
-    for point in reader.scroll(shown):
+    for point in points:
         payload = point.payload
         if payload["doc_id"] not in seen:
             seen.add(payload["doc_id"])
@@ -58,9 +77,3 @@ def documents_of(searcher: Searcher, version: int | None) -> Iterator[IndexDocum
                 media_type=payload.get("media_type"),
                 metadata=payload.get("meta") or {},
             )
-
-
-def run_folder(home: Path, run: Run) -> Path:
-    """Where a run is kept below RAG_HOME: by suite, version, moment and settings."""
-    moment = datetime.fromisoformat(run.started_at).astimezone(UTC).strftime("%Y%m%dT%H%M%S")
-    return home / "evaluations" / run.suite / f"{run.index}-v{run.version}-{moment}-{run.fingerprint}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rag_pipelines.evaluation.measures import judged_units
 from rag_pipelines.evaluation.plots import bars, intervals
@@ -18,7 +19,10 @@ from rag_pipelines.evaluation.significance import (
     randomisation_test,
 )
 from rag_pipelines.evaluation.suites import Suite
-from rag_pipelines.evaluation.summary import Slice, Slices, Summary, compare, summarise
+from rag_pipelines.evaluation.summary import Difference, Slice, Summary, compare, summarise
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATE = "report.html.jinja"
 PASSAGES = 5
@@ -65,35 +69,29 @@ def render(
     run: Run,
     against: Run | None = None,
     *,
-    slices: Slices | None = None,
+    summary: Summary | None = None,
+    differences: Mapping[str, Difference] | None = None,
     text_of: TextOf,
     queries: int = 10,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> str:
-    """The page. `text_of` reads a passage's text again, for the `queries` queries that fared worst.
+    """The page. `summary` of the run and `differences` from `against` are computed where they are not given.
 
-    Whoever may read the page reads these texts: ask only for what its readers may see. Raises ConfigError
-    where the runs are not of the same suite.
+    Slices are shown as far as the summary has them. `text_of` reads a passage's text again, for the `queries`
+    queries that fared worst. Whoever may read the page reads these texts: ask only for what its readers may
+    see. Raises ConfigError where the runs are not of the same suite.
     """
-    from jinja2 import Environment, StrictUndefined
-
     measure = run.measures[0]
-    summary = summarise(suite, run, slices, seed=seed, resamples=resamples)
+    if summary is None:
+        summary = summarise(suite, run, seed=seed, resamples=resamples)
     other = None if against is None else summarise(suite, against, seed=seed, resamples=resamples)
-    differences = None if against is None else compare(run, against, seed=seed, resamples=resamples)
+    if against is not None and differences is None:
+        differences = compare(run, against, seed=seed, resamples=resamples)
     paired = None
     if against is not None and measure in against.measures:
         paired = paired_differences(run.values(measure), against.values(measure))
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"p": _p_value, "signed": _signed}
-    template = environment.from_string(
+    template = template_environment().from_string(
         resources.files("rag_pipelines.evaluation").joinpath(TEMPLATE).read_text(encoding="utf-8")
     )
     page = template.render(
@@ -112,6 +110,26 @@ def render(
         slices=_slice_tables(summary, run, against if paired else None, measure, seed, resamples),
         cases=_cases(suite, run, against, paired, text_of, queries),
     )
+    return printable(page)
+
+
+def template_environment() -> Environment:
+    """What pages are rendered with: everything escaped, and nothing missing without an error."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"p": _p_value, "signed": _signed}
+    return environment
+
+
+def printable(page: str) -> str:
+    """The page without the characters that no browser shows and no file should hold."""
     return _CONTROL.sub("\ufffd", page)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from rag_pipelines.core.errors import ConfigError, NotFound
 from rag_pipelines.core.ids import content_hash
+from rag_pipelines.evaluation.costs import IndexSize
 
 RECORD, PLACES = "run.json", "run.trec"
 TAG = "rag-pipelines"
@@ -52,7 +53,8 @@ class QueryRun(msgspec.Struct, frozen=True):
     """What one question got: `returned` passages, the first of them in `passages`.
 
     `measures` is empty for a question without an answer; `confidence` and `answerable` are None where the
-    search states neither.
+    search states neither. `cpu_ms` is processor time of this process during the search, of all its threads;
+    None in runs of an earlier program.
     """
 
     ms: float
@@ -61,13 +63,15 @@ class QueryRun(msgspec.Struct, frozen=True):
     passages: tuple[PassageRef, ...] = ()
     confidence: float | None = None
     answerable: bool | None = None
+    cpu_ms: float | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
     """Everything measured of one suite on one version.
 
     `places` are the rankings of the queries that have one. `short` are queries whose passages were as many
-    as asked for and still held fewer different documents than the deepest measure looks at.
+    as asked for and still held fewer different documents than the deepest measure looks at. `size` is of the
+    version, where it was counted.
     """
 
     suite: str
@@ -83,6 +87,7 @@ class Run(msgspec.Struct, frozen=True):
     places: dict[str, tuple[Place, ...]]
     short: tuple[str, ...] = ()
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    size: IndexSize | None = None
 
     @property
     def label(self) -> str:

@@ -50,6 +50,19 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What the answers cost: `cpu_ms` is the mean processor time of a search in this process, all threads together.
+
+    What another process computes (a server of the engine or of models) is not in it. `chunks` and `bytes` are of
+    the version, see IndexSize. None where the run does not know.
+    """
+
+    cpu_ms: float | None
+    chunks: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A run in numbers: means over `queries` judged queries, of which `empty` got no passage and count as 0.
 
@@ -64,6 +77,7 @@ class Summary:
     measures: Mapping[str, Interval]
     slices: tuple[Slice, ...]
     latency: Latency
+    cost: Cost
     abstention: Abstention | None
 
     def as_json(self) -> dict[str, Any]:
@@ -169,7 +183,18 @@ def summarise(
             for value, query_ids in by_value.items()
         ),
         latency=Latency(percentile(times, 50), percentile(times, 95)),
+        cost=cost_of(run),
         abstention=abstention(suite, run),
+    )
+
+
+def cost_of(run: Run) -> Cost:
+    """As far as the run knows it."""
+    known = [query.cpu_ms for query in run.queries.values() if query.cpu_ms is not None]
+    return Cost(
+        cpu_ms=float(np.mean(known)) if known else None,
+        chunks=None if run.size is None else run.size.chunks,
+        bytes=None if run.size is None else run.size.bytes,
     )
 
 

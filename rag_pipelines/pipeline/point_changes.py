@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from rag_pipelines.catalog.store import Row
-from rag_pipelines.core.ids import content_hash, point_id
-from rag_pipelines.core.types import CURRENT, Point, embed_text
+from rag_pipelines.core.ids import content_hash, embed_text, point_id
+from rag_pipelines.core.types import CURRENT, Point
 from rag_pipelines.pipeline.payload import access_payload, chunk_record, document_payload, point_payload
 from rag_pipelines.pipeline.space import Space
 

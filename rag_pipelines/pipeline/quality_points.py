@@ -11,8 +11,9 @@ import numpy as np
 from rag_pipelines.catalog import chunks as chunk_rows
 from rag_pipelines.catalog.store import Row, reading
 from rag_pipelines.core.filters import All, HasId
+from rag_pipelines.core.ids import embed_text
 from rag_pipelines.core.ports import SearchRequest
-from rag_pipelines.core.types import FloatArray, SparseVector, StoredPoint, embed_text
+from rag_pipelines.core.types import FloatArray, SparseVector, StoredPoint
 from rag_pipelines.pipeline.quality_documents import Read
 from rag_pipelines.pipeline.quality_sample import Inspection
 from rag_pipelines.quality.facts import ChunkFacts, IdentifierFacts, VectorFacts

@@ -18,9 +18,9 @@ from rag_pipelines.catalog.values import storable
 from rag_pipelines.config.models import EmbeddingConfig, SparseConfig
 from rag_pipelines.core.errors import BlobError, EngineError
 from rag_pipelines.core.faults import fault_point
-from rag_pipelines.core.ids import content_hash
+from rag_pipelines.core.ids import content_hash, embed_text
 from rag_pipelines.core.ports import Embedder
-from rag_pipelines.core.types import Distance, FloatArray, Point, embed_text
+from rag_pipelines.core.types import Distance, FloatArray, Point
 from rag_pipelines.embedding import embedding_fingerprint
 from rag_pipelines.embedding.space import space_fingerprint, typed_fields
 from rag_pipelines.embedding.sparse import Bm25Encoder

@@ -11,8 +11,9 @@ from rag_pipelines.core.checks import Check
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.core.types import OPERATOR
-from rag_pipelines.evaluation.asking import ask_index, documents_of, run_folder
-from rag_pipelines.evaluation.runs import Run, write_run
+from rag_pipelines.evaluation.asking import ask_index, documents_of
+from rag_pipelines.evaluation.records import store_run
+from rag_pipelines.evaluation.runs import Run
 from rag_pipelines.evaluation.significance import holm
 from rag_pipelines.evaluation.suites import Suite, find_suite, load_suite
 from rag_pipelines.evaluation.summary import Slices, compare, percentile, slices_of, summarise
@@ -55,7 +56,7 @@ def suite_checks(
     times: list[float] = []
     for gate, suite in zip(gates, load_suites(workspace, gates), strict=True):
         ours = ask_index(suite, candidate.searcher, OPERATOR, candidate.number, progress)
-        write_run(ours, run_folder(workspace.environment.home, ours))
+        store_run(workspace.catalog, workspace.environment.home, ours)
         times += [query.ms for query in ours.queries.values()]
         theirs = None
         if gate.not_worse is not None and candidate.live is not None:

@@ -11,8 +11,9 @@ from rag_pipelines.catalog.documents import access_of
 from rag_pipelines.catalog.duplicates import asked, members_by_document, standing_with
 from rag_pipelines.catalog.store import Catalog, Row
 from rag_pipelines.core.filters import All, Condition, Match, MatchAny
+from rag_pipelines.core.places import Location
 from rag_pipelines.core.ports import CollectionReader
-from rag_pipelines.core.types import Classification, Location, Principal
+from rag_pipelines.core.types import Classification, Principal
 from rag_pipelines.governance.access import access_condition, grants, may_read
 from rag_pipelines.index.points import DOC_ID, PARSED_HASH, TEXT_HASH
 from rag_pipelines.retrieval.grouping import Group

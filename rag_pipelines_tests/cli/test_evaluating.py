@@ -16,6 +16,7 @@ QUERIES = (
     {"_id": "q2", "text": "What does ERR_4217 mean?", "metadata": {"topic": "machines"}},
     {"_id": "n1", "text": "Who won the race?", "metadata": {"answerable": False}},
 )
+SLICES = ["source", "tenant", "language", "media_type", "topic"]
 QRELS = "query-id\tcorpus-id\tscore\nq1\tdocs/leave.md\t1\nq2\tdocs/pump.md\t1\n"
 
 
@@ -29,7 +30,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     (suite / "qrels").mkdir(parents=True)
     (suite / "queries.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in QUERIES), encoding="utf-8")
     (suite / "qrels" / "test.tsv").write_text(QRELS, encoding="utf-8")
-    values = {"suite": "pages", "path": "suite", "judged_id": "source/uri", "slices": ["source", "topic"]}
+    values = {"suite": "pages", "path": "suite", "judged_id": "source/uri", "slices": SLICES}
     project.configure("eval/pages", {**values, "measures": ["nDCG@10", "RR@10"]})
     project.sync()
     project.write("pump.md", "# Gate\n\nThe gate opens at six in the morning.\n")
@@ -46,10 +47,37 @@ def test_the_live_version_is_measured_and_the_run_is_kept(asked: Commands) -> No
         "RR@10": 1.0,
     }
     slices = {(row["name"], row["value"]): row["queries"] for row in found["slices"]}
-    assert slices == {("source", "docs"): 2, ("topic", "machines"): 1, ("topic", "people"): 1}
+    assert slices == {
+        ("source", "docs"): 2,
+        ("tenant", "acme"): 2,
+        ("language", "en"): 2,
+        ("media_type", "text/markdown"): 2,
+        ("topic", "machines"): 1,
+        ("topic", "people"): 1,
+    }
     run = read_run(Path(found["run"]))
     assert run.values("RR@10") == {"q1": 1.0, "q2": 1.0}
     assert run.places["q2"][0].unit == "docs/pump.md"
+    visible = asked.project.visible(1)
+    assert found["cost"]["chunks"] == len(visible)
+    assert found["cost"]["bytes"] > len(visible) * 384 * 4
+    assert found["cost"]["cpu_ms"] > 0
+
+
+def test_stored_runs_are_listed_and_compared_with(asked: Commands) -> None:
+    before = asked.json("eval", "pages", "--version", "1")
+    listed = asked.json("evals", "pages")["evaluations"]
+    newest = listed[0]
+    assert (newest["id"], newest["version"], newest["principal"]) == (before["id"], 1, "operator")
+    assert newest["measures"] == before["measures"]
+    assert asked.json("evals", "pages", "--limit", "1")["evaluations"] == [newest]
+    assert asked.json("evals", "--index", "other")["evaluations"] == []
+    worse = asked.json("eval", "pages", "--against", before["id"])["against"]
+    assert (worse["version"], worse["measures"]["RR@10"]["losses"]) == (1, 1)
+    shown = asked.run("evals")
+    assert shown.exit_code == 0
+    assert before["id"] in shown.stdout
+    assert "nDCG@10" in shown.stdout
 
 
 def test_another_version_and_a_stored_run_are_compared_with(asked: Commands, tmp_path: Path) -> None:
@@ -64,14 +92,18 @@ def test_another_version_and_a_stored_run_are_compared_with(asked: Commands, tmp
     shown = asked.run("eval", "pages", "--against", "1", "--quiet")
     assert shown.exit_code == 0
     assert "0/1/1" in shown.stdout
-    assert "stored in" in shown.stdout
+    assert "stored as e" in shown.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("eval", "page"), "did you mean 'pages'?"),
-        (("eval", "pages", "--against", "nowhere"), "is neither a version nor the folder of a stored run"),
+        (("eval", "pages", "--against", "nowhere"), "is neither a version, nor a stored run such as e3"),
+        (
+            ("eval", "pages", "--against", "e99"),
+            "there is no stored run e99; `rag-pipelines evals` lists them",
+        ),
         (("eval", "pages", "--version", "9"), "no published version 9"),
     ],
 )

@@ -92,5 +92,6 @@ def test_the_files_are_written(tmp_path: Path) -> None:
         "index.schema.json",
         "service.schema.json",
         "evaluation.schema.json",
+        "experiment.schema.json",
     ]
     assert json.loads(written[0].read_text(encoding="utf-8")) == SCHEMAS["source"]

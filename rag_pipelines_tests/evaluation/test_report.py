@@ -18,7 +18,7 @@ from rag_pipelines.evaluation.running import Answer
 from rag_pipelines.evaluation.runs import PassageRef, Run
 from rag_pipelines.evaluation.significance import Interval
 from rag_pipelines.evaluation.suites import IndexDocument, Suite
-from rag_pipelines.evaluation.summary import slices_of
+from rag_pipelines.evaluation.summary import slices_of, summarise
 from rag_pipelines_tests.evaluation.samples import HEADER, SPANS, passage, query, run_of, suite_of
 
 EVIL = '<script>alert("1")</script>'
@@ -92,7 +92,13 @@ def test_one_run(suite: Suite, ours: Run) -> None:
 
 def test_two_runs(suite: Suite, ours: Run, theirs: Run) -> None:
     documents = [IndexDocument(document_id("docs", uri), "docs", uri) for uri in ("d1", "d2")]
-    page = render(suite, ours, theirs, slices=slices_of(suite, documents), text_of=text_of)
+    page = render(
+        suite,
+        ours,
+        theirs,
+        summary=summarise(suite, ours, slices_of(suite, documents)),
+        text_of=text_of,
+    )
     assert words(page, "//h1") == ["small on handbook version 2, against handbook version 1"]
     assert words(page, f"{section('against')}[1]/*") == [
         "RR@10", "0.5000", "0.8333", "-0.3333", "-1.0000 to +0.5000", "0.750", "1.000", "1", "2", "0",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rag_pipelines.core.ids import document_id
 from rag_pipelines.core.types import OPERATOR, Principal
 from rag_pipelines.retrieval.options import Options
-from rag_pipelines.retrieval.search import SearchResult
+from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines_tests.project import Parts, Project, scratch_folder
 from rag_pipelines_tests.retrieval.test_never_reveals import EXAMPLES, FIELDS, Paper, papers, principals
 

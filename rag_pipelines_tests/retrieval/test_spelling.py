@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.config.query import SpellingConfig
 from rag_pipelines.core.types import OPERATOR, Principal
-from rag_pipelines.retrieval.search import SearchResult
+from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.retrieval.spelling import Vocabulary, checkable, read_vocabulary
 from rag_pipelines_tests.project import STAFF, Parts, Project, scratch_folder
 
