@@ -44,7 +44,7 @@ class Thresholds(Model):
 
     floor: int = Field(default=2, ge=1, description="so many documents must be wrong before a share counts")
     lost_floor: int = Field(
-        default=5, ge=1, description="the same of lost, refused, shrunk and thin documents and of lost chunks"
+        default=4, ge=1, description="the same of lost, refused, shrunk and thin documents and of lost chunks"
     )
     max_lost_documents: float = Field(
         default=0.3, ge=0, le=1, description="documents that the live version has and this one has not"

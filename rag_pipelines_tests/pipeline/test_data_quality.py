@@ -326,7 +326,7 @@ def test_documents_with_the_text_of_another_from_the_parser(
     )
 
 
-@pytest.mark.parametrize("policy", ["mark", "collapse"])
+@pytest.mark.parametrize("policy", ["mark", "collapse", "off"])
 def test_documents_with_the_text_of_another_from_the_source(
     project: Project, workspace: Workspace, policy: str
 ) -> None:

@@ -144,7 +144,7 @@ DOCUMENT_FAULTS: list[tuple[str, int, dict[str, Any], str]] = [
         "3 documents carry a text that is not their own",
     ),
     ("documents_foreign", 3, {"twin": "b.md", "own": None, "before": None}, "3 documents carry a text"),
-    ("documents_thin", 5, {"kept": 0.24}, "of 5 documents hardly any words became text (such as page0.md)"),
+    ("documents_thin", 4, {"kept": 0.24}, "of 4 documents hardly any words became text (such as page0.md)"),
     (
         "chunks_cover",
         1,
