@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
-from rag_pipelines.config import dedup, evaluation, experiment, gates, models
+from rag_pipelines.config import dedup, evaluation, experiment, gates, models, quality
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.config.retrieval import ContextConfig, Feedback, RerankConfig, RetrievalConfig, Weights
@@ -58,6 +58,8 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     gates.NotWorse,
     gates.LatencyGate,
     ContextConfig,
+    quality.Thresholds,
+    quality.QualityConfig,
     models.ServiceConfig,
     models.PrincipalConfig,
     *(connector.params for connector in CONNECTORS.values()),
@@ -272,7 +274,8 @@ def test_every_field_is_documented_with_its_default(model: type[BaseModel]) -> N
     text = CONFIGURATION.read_text(encoding="utf-8")
     section = text.partition(f"### `{model.__name__}`\n")[2].partition("\n#")[0]
     rows = re.findall(r"^\| `(\w+)` \| (?:[^|\\]|\\.)* \| ((?:[^|\\]|\\.)*) \| .+ \|$", section, re.M)
-    inherited = set(models.ChunkingRule.model_fields) if model is models.Chunking else set()
+    bases = [base for base in model.__mro__[1:] if base in CONFIG_MODELS]
+    inherited = {name for base in bases for name in base.model_fields}
     wanted = {name: _default(model, name) for name in model.model_fields if name not in inherited}
     assert dict(rows) == wanted
 

@@ -43,10 +43,12 @@ class Thresholds(Model):
     """
 
     floor: int = Field(default=2, ge=1, description="so many documents must be wrong before a share counts")
+    lost_floor: int = Field(
+        default=4, ge=1, description="the same of lost, refused, shrunk and thin documents and of lost chunks"
+    )
     max_lost_documents: float = Field(
         default=0.3, ge=0, le=1, description="documents that the live version has and this one has not"
     )
-    lost_floor: int = Field(default=5, ge=1, description="of lost documents, and of refused ones")
     max_lost_chunks: float = Field(default=0.5, ge=0, le=1)
     max_refused: float = Field(default=0.25, ge=0, le=1, description="documents in quarantine")
     max_shrunk: float = Field(
@@ -109,7 +111,7 @@ class QualityConfig(Thresholds):
     compared: int = Field(
         default=4000, ge=0, description="points of the live version that drift is measured from"
     )
-    reembedded: int = Field(default=32, ge=0, description="texts that are embedded anew")
+    reembedded: int = Field(default=64, ge=0, description="texts that are embedded anew")
     identifiers: int = Field(default=64, ge=0, description="identifiers that are searched for")
     seed: int = Field(default=0, ge=0, description="of all samples")
 

@@ -56,7 +56,8 @@ def _changed(inspection: Inspection) -> dict[str, tuple[str, int]]:
     after = live.version if live is not None and same else None
     catalog, index = inspection.workspace.catalog, inspection.candidate.index
     found = quality_rows.changed_documents(catalog, inspection.now, after)
-    sources = inspection.workspace.configuration.sources
+    configuration = inspection.workspace.configuration
+    sources = [name for name in configuration.sources if configuration.indexes[index].covers(name)]
     uncut = quality_rows.uncut_documents(catalog, index, sources, inspection.settings.max_documents)
     for doc_id, source in uncut.items():
         found.setdefault(doc_id, (source, 0))

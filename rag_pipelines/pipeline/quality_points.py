@@ -10,7 +10,7 @@ import numpy as np
 
 from rag_pipelines.catalog import chunks as chunk_rows
 from rag_pipelines.catalog.store import Row, reading
-from rag_pipelines.core.filters import All, HasId
+from rag_pipelines.core.filters import All, HasId, Match
 from rag_pipelines.core.ids import embed_text
 from rag_pipelines.core.ports import SearchRequest
 from rag_pipelines.core.types import FloatArray, SparseVector, StoredPoint
@@ -53,7 +53,9 @@ def point_facts(inspection: Inspection, read: Read) -> Points:
             if row["point_id"] in stored
         ]
     _embed_again(inspection, embedded, points.vectors)
-    points.identifiers = _identifiers(inspection, texts)
+    points.identifiers = _identifiers(
+        inspection, texts, {(row["source"], _uri(read, row)): row["doc_id"] for row in rows}
+    )
     return points
 
 
@@ -79,7 +81,8 @@ def _chunks(
     for (row, said), tokens in zip(shown, counted, strict=True):
         text = read.texts.get(row["doc_id"], "")
         start, end = int(said["start"]), int(said["end"])
-        rule = inspection.space.rule_for(row["source"], said.get("media_type") or "")
+        known = row["source"] in inspection.workspace.configuration.sources
+        rule = inspection.space.rule_for(row["source"], said.get("media_type") or "") if known else None
         facts.append(
             ChunkFacts(
                 source=row["source"],
@@ -92,7 +95,7 @@ def _chunks(
                 length=len(text),
                 faithful=text[start:end] == said["text"],
                 tokens=len(tokens),
-                limit=rule.max_tokens,
+                limit=rule.max_tokens if rule is not None else len(tokens),
             )
         )
     return facts
@@ -185,8 +188,14 @@ def _embed_again(inspection: Inspection, embedded: Sequence[Embedded], facts: li
         facts[at] = replace(facts[at], again=_cosine(embedder.embed([text]).vectors[0], vector))
 
 
-def _identifiers(inspection: Inspection, texts: Sequence[tuple[str, str, str]]) -> list[IdentifierFacts]:
-    """Search the candidate for rare identifiers of its new passages, by their terms alone."""
+def _identifiers(
+    inspection: Inspection, texts: Sequence[tuple[str, str, str]], ids: Mapping[tuple[str, str], str]
+) -> list[IdentifierFacts]:
+    """Search the candidate for rare identifiers of its new passages, by their terms alone.
+
+    One that is rare in the change may be so common in the index that passages with many of its parts come
+    first: then it has to find its passage within its own document. `ids` name documents by source and uri.
+    """
     encoder, candidate = inspection.space.sparse, inspection.candidate
     if encoder is None or not inspection.fitting:
         return []
@@ -194,8 +203,13 @@ def _identifiers(inspection: Inspection, texts: Sequence[tuple[str, str, str]]) 
     for source, document, name in rare_identifiers(
         texts, inspection.settings.identifiers, inspection.settings.seed
     ):
-        request = SearchRequest(DEEP, sparse=encoder.encode_query(name), condition=candidate.shown)
-        found = any(holds(str(hit.payload["text"]), name) for hit in candidate.reader.search(request))
+        query = encoder.encode_query(name)
+        own = All((candidate.shown, Match("doc_id", ids[source, document])))
+        found = any(
+            holds(str(hit.payload["text"]), name)
+            for condition in (candidate.shown, own)
+            for hit in candidate.reader.search(SearchRequest(DEEP, sparse=query, condition=condition))
+        )
         whole = name.lower() in encoder.terms(name)
         facts.append(IdentifierFacts(source, document, name, found, whole))
     return facts

@@ -189,11 +189,9 @@ def judge(facts: Facts, settings: QualityConfig) -> list[Check]:
         (CHUNKS, chunk_rows(facts.chunks)),
         (VECTORS, vector_rows(facts.vectors, settings)),
     ):
-        checks += expect(
-            _complete(frame, group),
-            [one for one in group if one.check not in settings.off],
-            settings.warnings,
-        )
+        wanted = [one for one in group if one.check not in settings.off]
+        if wanted:
+            checks += expect(_complete(frame, wanted), wanted, settings.warnings)
     return checks
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -51,15 +52,15 @@ def shared(part: frozenset[str], whole: frozenset[str]) -> float:
     return len(part & whole) / len(part) if part else 1.0
 
 
-def against_bytes(text: frozenset[str], data: frozenset[str] | None) -> tuple[float | None, float | None]:
+def against_bytes(text: frozenset[str], data: Words | None) -> tuple[float | None, float | None]:
     """The share of a text's words that its bytes have, and of its bytes' words that the text has.
 
     None where the bytes show no words, or too few are there to tell.
     """
     if data is None:
         return None, None
-    own = shared(text, data) if len(text) >= FEW_OF_TEXT else None
-    return own, shared(data, text) if len(data) >= FEW_OF_BYTES else None
+    own = shared(text, data.written) if len(text) >= FEW_OF_TEXT else None
+    return own, shared(data.seen, text) if len(data.seen) >= FEW_OF_BYTES else None
 
 
 def similarity(one: frozenset[str], other: frozenset[str]) -> float:
@@ -67,17 +68,28 @@ def similarity(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(one | other) if one or other else 1.0
 
 
-def words_of_bytes(data: bytes, media_type: str | None) -> frozenset[str] | None:
-    """The words that a reader of the bytes sees; None where bytes of this type do not show their text."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Of bytes: every word in them, and those that a reader sees; attributes of markup may become text too."""
+
+    written: frozenset[str]
+    seen: frozenset[str]
+
+
+def words_of_bytes(data: bytes, media_type: str | None) -> Words | None:
+    """The words of the bytes; None where bytes of this type do not show their text."""
     kind = (media_type or "").partition(";")[0]
     if len(data) > TOO_LONG or not (kind.startswith("text/") or kind in _MARKED_UP) or kind in _UNLIKE:
         return None
     text = _decoded(data)
     if text is None:
         return None
-    if kind in _MARKED_UP:
-        text = _TAG.sub(" ", _COMMENT.sub(" ", _HIDDEN.sub(" ", text)))
-    return words(html.unescape(text))
+    written = words(html.unescape(text))
+    if kind not in _MARKED_UP:
+        return Words(written, written)
+    shown = _TAG.sub(" ", _COMMENT.sub(" ", _HIDDEN.sub(" ", text)))
+    seen = words(html.unescape(shown))
+    return Words(written | seen, seen)
 
 
 def _decoded(data: bytes) -> str | None:

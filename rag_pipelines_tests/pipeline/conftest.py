@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from rag_pipelines_tests.pipeline.counting import Work, count_work
+from rag_pipelines_tests.pipeline.staged import Published, published_pages
 from rag_pipelines_tests.project import Parts, Project, scratch_folder
+from rag_pipelines_tests.shared_data import shared_data
 
 LEAVE = (
     "# Leave\n\nEveryone has thirty days of paid leave a year.\n\n"
@@ -61,3 +63,10 @@ def two_versions(parts: Parts) -> Iterator[Project]:
         made.write("gears.md", "# Gears\n\nThe gear ratio is 3.2.\n")
         made.sync()
         yield made.copied(folder / "small")
+
+
+@pytest.fixture(scope="session")
+def published(parts: Parts) -> Iterator[Published]:
+    """Real pages, live at version 1. Copy the project, do not change it."""
+    with published_pages(shared_data("retrieval", "awsdocs_dev", "documents.tar.xz"), parts) as made:
+        yield made

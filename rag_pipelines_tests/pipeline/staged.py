@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,10 +23,11 @@ from rag_pipelines.pipeline.publish import close_candidate, publish
 from rag_pipelines.pipeline.sync import sync
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
-from rag_pipelines_tests.project import Project
+from rag_pipelines_tests.project import Parts, Project, scratch_folder
 
 INDEX = "knowledge"
-SHORT, LONG = 1_200, 3_500
+DOCS, GUIDES, SPARE = 40, 8, 6
+SHORT, LONG = 1_000, 2_200
 
 
 class RememberingEmbedder:
@@ -60,6 +62,36 @@ def pages(archive: Path, count: int) -> dict[str, str]:
                     break
     assert len(found) == count
     return found
+
+
+@dataclass(frozen=True)
+class Published:
+    """Real pages in two sources, `docs` and `guides`, live at version 1; `spare` are pages in neither."""
+
+    project: Project
+    embedder: RememberingEmbedder
+    texts: dict[str, str]
+    spare: dict[str, str]
+
+
+@contextmanager
+def published_pages(archive: Path, parts: Parts) -> Iterator[Published]:
+    """Copy the project, do not change it."""
+    found = pages(archive, DOCS + GUIDES + SPARE)
+    named = [(path.replace("/", "-"), text) for path, text in found.items()]
+    texts, spare = dict(named[: DOCS + GUIDES]), dict(named[DOCS + GUIDES :])
+    with scratch_folder() as folder:
+        project = Project(folder / "made", parts=parts)
+        project.source("guides")
+        project.index(INDEX, publish="manual")
+        for at, (name, text) in enumerate(texts.items()):
+            project.write(name, text, "docs" if at < DOCS else "guides")
+        with project.workspace() as workspace:
+            embedder = RememberingEmbedder(workspace.embedder(workspace.configuration.indexes[INDEX]))
+            workspace._embedders = {INDEX: embedder}
+            sync(workspace, ("docs", "guides"))
+            make_live(workspace)
+        yield Published(project, embedder, texts, spare)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rag_pipelines.quality.measures import (
+    Words,
     against_bytes,
     centroid_drift,
     coverage,
@@ -33,13 +34,18 @@ def test_words_are_letters_and_digits_of_three_and_more() -> None:
 
 
 def test_bytes_show_the_words_that_a_reader_sees() -> None:
-    page = (
-        b"<html><style>body{color:red}</style><!-- draft --><p class='x'>Caf&eacute; <b>open</b></p></html>"
+    page = b"<html><style>body{color:red}</style><!-- draft --><p class='wide'>Caf&eacute; <b>open</b></p></html>"
+    found = words_of_bytes(page, "text/html")
+    assert found is not None
+    assert found.seen == {"café", "open"}
+    assert found.written >= {"café", "open", "wide", "draft", "body"}
+    marked_down = frozenset({"leave", "thirty", "days"})
+    assert words_of_bytes(b"# Leave\n\nThirty <days>", "text/markdown; charset=utf-8") == Words(
+        marked_down, marked_down
     )
-    assert words_of_bytes(page, "text/html") == frozenset({"café", "open"})
-    marked_down = words_of_bytes(b"# Leave\n\nThirty <days>", "text/markdown; charset=utf-8")
-    assert marked_down == frozenset({"leave", "thirty", "days"})
-    assert words_of_bytes("Größe".encode("cp1252"), "text/plain") == frozenset({"größe"})
+    assert words_of_bytes("Größe".encode("cp1252"), "text/plain") == Words(
+        frozenset({"größe"}), frozenset({"größe"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,9 +65,10 @@ def test_bytes_that_show_no_words(data: bytes, kind: str | None) -> None:
 def test_a_text_against_its_bytes() -> None:
     ten = frozenset(f"word{n}" for n in range(10))
     fifty = frozenset(f"word{n}" for n in range(5, 55))
-    assert against_bytes(ten, fifty) == (0.5, 0.1)
-    assert against_bytes(ten - {"word0"}, fifty) == (None, 0.1)
-    assert against_bytes(ten, fifty - {"word54"}) == (0.5, None)
+    assert against_bytes(ten, Words(fifty, fifty)) == (0.5, 0.1)
+    assert against_bytes(ten, Words(fifty | {"word4"}, fifty)) == (0.6, 0.1)
+    assert against_bytes(ten - {"word0"}, Words(fifty, fifty)) == (None, 0.1)
+    assert against_bytes(ten, Words(fifty, fifty - {"word54"})) == (0.5, None)
     assert against_bytes(ten, None) == (None, None)
 
 
