@@ -41,6 +41,13 @@ class Words:
         return found
 
 
+class Characters:
+    """Every character is a token, white space between parts too."""
+
+    def offsets(self, texts: Sequence[str]) -> list[npt.NDArray[np.int32]]:
+        return [np.array([(at, at + 1) for at in range(len(text))], np.int32) for text in texts]
+
+
 def passage(rank: int, start: int, end: int, doc: str = "a", page: int | None = None) -> Passage:
     """A span of one of the two texts; the heading of its part is four words."""
     text = STORED if doc == "a" else OTHER
@@ -109,6 +116,13 @@ def test_only_a_first_sentence_that_is_too_long_alone_is_cut_inside() -> None:
     assert (found.tokens, found.citations[0].end) == (6, 10)
     assert assemble([THIRD], 4, Words()).text == ""
     assert assemble([], 100, Words()).citations == ()
+
+
+def test_tokens_between_the_parts_count_too() -> None:
+    # 60 and 48 characters, and two between them.
+    assert len(assemble([FIRST, THIRD], 110, Characters()).citations) == 2
+    found = assemble([FIRST, THIRD], 109, Characters())
+    assert (found.tokens, len(found.citations)) == (60, 1)
 
 
 def test_a_shortened_section_keeps_what_was_found_in_it() -> None:
