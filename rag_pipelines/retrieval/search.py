@@ -14,13 +14,14 @@ from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition, MatchAny, Not
 from rag_pipelines.core.ports import CollectionReader, VectorEngine
-from rag_pipelines.core.types import Citation, Hit, Location, Passage, Principal
+from rag_pipelines.core.types import Passage, Principal
 from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.abstention import Abstainer, Evidence, Judgement, evidence
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.explain import Explanation
 from rag_pipelines.retrieval.filters import Value, filter_condition
 from rag_pipelines.retrieval.locations import Reach, find_locations
+from rag_pipelines.retrieval.passages import passage_json, to_passage
 from rag_pipelines.retrieval.ranking import Ranked, explanations, rank
 from rag_pipelines.retrieval.rerank import Reranker, Reranking
 from rag_pipelines.retrieval.signs import READ
@@ -60,21 +61,6 @@ class SearchResult:
             **told,
             "passages": passages,
         }
-
-
-def passage_json(passage: Passage) -> dict[str, Any]:
-    """One passage, flat: rank, score, text, title, everything of its citation, and its other locations."""
-    citation = asdict(passage.citation)
-    citation["heading_path"] = list(passage.citation.heading_path)
-    return {
-        "rank": passage.rank,
-        "score": passage.score,
-        "text": passage.text,
-        "title": passage.title,
-        **citation,
-        "metadata": dict(passage.metadata),
-        "locations": [asdict(location) for location in passage.locations],
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,34 +277,3 @@ class Searcher:
         encoder = self._encoder(row)
         reader = self._engine.reader(pointer.collection, pointer.snapshot)
         return _Open(pointer, hidden, reader, encoder)
-
-
-def to_passage(rank: int, hit: Hit, version: int, locations: tuple[Location, ...] = ()) -> Passage:
-    """A hit with its citation and its other locations."""
-    payload = hit.payload
-    citation = Citation(
-        source=payload["source"],
-        uri=payload["uri"],
-        doc_id=payload["doc_id"],
-        chunk_id=payload["chunk_id"],
-        start=payload["start"],
-        end=payload["end"],
-        page=payload.get("page"),
-        heading_path=tuple(payload.get("heading_path") or ()),
-        revision=payload["revision"],
-        parsed_hash=payload["parsed_hash"],
-        parser=payload["parser"],
-        chunker=payload["chunker"],
-        model=payload["model"],
-        version=version,
-        link=payload.get("link"),
-    )
-    return Passage(
-        rank,
-        round(float(hit.score), 6),
-        payload["text"],
-        payload.get("title"),
-        citation,
-        payload.get("meta") or {},
-        locations,
-    )
