@@ -46,18 +46,18 @@ class SearchResult:
     def as_json(self) -> dict[str, Any]:
         """The object that `search --json` and the service answer; `reranking` only where a model is configured.
 
-        `confidence` and `answerable` are there where the question was judged. Passages have their `explanation`
+        `confidence` and `answerable` are null where the question was not judged. Passages have their `explanation`
         where it was asked for.
         """
-        told: dict[str, Any] = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
-        if self.confidence is not None:
-            told |= {"confidence": round(self.confidence, 6), "answerable": self.answerable}
+        told = {} if self.reranking is None else {"reranking": asdict(self.reranking)}
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
             passage["explanation"] = asdict(explanation)
         return {
             "index": self.index,
             "version": self.version,
+            "confidence": self.confidence,
+            "answerable": self.answerable,
             **told,
             "passages": passages,
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from rag_pipelines.config.calibration import Calibration, Setting
 from rag_pipelines.config.retrieval import AbstentionConfig
@@ -17,6 +18,7 @@ from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.types import Principal
 from rag_pipelines.retrieval.abstention import Abstainer, Evidence, confidence
 from rag_pipelines.retrieval.search import SearchResult
+from rag_pipelines.service.app import create_app
 from rag_pipelines_tests.project import STAFF, Parts, Project, scratch_folder
 
 SETTING = Setting(signs=1, mode="hybrid", model="m1", terms="t1", reranker=None)
@@ -154,6 +156,20 @@ def test_another_gets_none_unless_it_asks_for_them(judging: Project) -> None:
     assert len(asked.passages) == 3
 
 
+def test_the_service_says_so_too(judging: Project) -> None:
+    with judging.workspace() as workspace:
+        app = create_app(judging.environment, workspace.configuration)
+    body = {"query": "Who painted the ceiling of the chapel?"}
+    with TestClient(app) as client:
+        refused = client.post("/v1/indexes/knowledge/search", json=body).json()
+        asked = client.post(
+            "/v1/indexes/knowledge/search", json={**body, "passages_when_unanswerable": True}
+        ).json()
+    assert (refused["answerable"], refused["passages"]) == (False, [])
+    assert (asked["answerable"], asked["confidence"]) == (False, refused["confidence"])
+    assert len(asked["passages"]) == 3
+
+
 def test_a_confidence_does_not_tell_of_what_the_asker_may_not_read(judging: Project) -> None:
     question = "What is the bonus of the directors?"
     assert judging.search(question, principal=BOARD).answerable is True
@@ -174,7 +190,8 @@ def test_nothing_found_is_not_answered(judging: Project) -> None:
     assert (found.confidence, found.answerable, found.passages) == (0.0, False, ())
 
 
-def test_without_abstention_an_answer_does_not_speak_of_it(copies: Project) -> None:
+def test_without_abstention_nothing_is_judged(copies: Project) -> None:
     found: SearchResult = copies.search("gate")
     assert (found.confidence, found.answerable) == (None, None)
-    assert "answerable" not in found.as_json()
+    assert (found.as_json()["confidence"], found.as_json()["answerable"]) == (None, None)
+    assert found.passages
