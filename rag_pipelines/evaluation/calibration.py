@@ -56,7 +56,8 @@ def calibrate(suite: Suite, index: str, found: Mapping[str, Evidence], group: st
     names = sorted(fitted.values[0])
     matrix = _matrix(fitted.values, names)
     means, spread = matrix.mean(axis=0), matrix.std(axis=0)
-    deviations = np.where(spread > 0, spread, 1.0)
+    # Of equal values the deviation is not always 0, but some 1e-17.
+    deviations = np.where(spread > 1e-9 * (1 + np.abs(means)), spread, 1.0)
     weights = fit((matrix - means) / deviations, np.array(fitted.answerable, np.float64))
     signs = {
         name: Sign(

@@ -140,7 +140,7 @@ class Abstainer:
             return None
         value = confidence(calibration, found.signs)
         given = self._config.threshold
-        return Judgement(value, value >= (calibration.threshold if given is None else given))
+        return Judgement(round(value, 6), value >= (calibration.threshold if given is None else given))
 
 
 def _plain_terms() -> SparseEncoder:
