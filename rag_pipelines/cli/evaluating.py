@@ -34,6 +34,7 @@ from rag_pipelines.evaluation.report import render, write_report
 from rag_pipelines.evaluation.runs import PassageRef, Run, read_run
 from rag_pipelines.evaluation.suites import IndexDocument, Suite, find_suite, load_suite
 from rag_pipelines.evaluation.summary import compare, slices_of, summarise
+from rag_pipelines.evaluation.tracking import log_run, open_client
 from rag_pipelines.governance.access import read_principal
 from rag_pipelines.pipeline.progress import Silent
 from rag_pipelines.retrieval.opening import Searchers
@@ -82,6 +83,8 @@ def evaluate(
         configuration = load_configuration(environment.configs)
         found = load_suite(find_suite(environment.configs, suite), environment.configs.parent)
         name = configuration.index_named(index or found.config.index).index
+        tracking = environment.mlflow_tracking_uri
+        client = open_client(tracking) if tracking is not None else None
         who = read_principal(principal) if principal is not None else OPERATOR
         with Searchers(environment, configuration) as searchers:
             record_missing(searchers.catalog, environment.home)
@@ -105,14 +108,17 @@ def evaluate(
                     text_of=text_of,
                 ),
             )
-    folder = asking.folder / run_name(run)
+        folder = asking.folder / run_name(run)
+        logged = log_run(client, stored, run, summary, folder, report) if client is not None else None
     if as_json:
-        print_json(summary_json(summary, run, other, differences, stored, folder))
+        print_json(summary_json(summary, run, other, differences, stored, folder) | {"mlflow": logged})
         return
     print_summary(summary, run, other, differences)
     say(f"stored as {stored} in {folder}")
     if report is not None:
         say(f"report: {report}")
+    if logged is not None:
+        say(f"logged to MLflow as run {logged}")
 
 
 class _Asking:

@@ -22,6 +22,7 @@ class Environment:
     qdrant_api_key: str | None
     service_url: str | None
     dagster_home: Path
+    mlflow_tracking_uri: str | None = None
 
     @property
     def engine_dir(self) -> Path:
@@ -35,7 +36,7 @@ class Environment:
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
-    """Read `RAG_*` and `DAGSTER_HOME`; nothing is created on disk. Raises ConfigError."""
+    """Read `RAG_*`, `DAGSTER_HOME` and `MLFLOW_TRACKING_URI`; nothing is created on disk. Raises ConfigError."""
     env = os.environ if variables is None else variables
     home = Path(env.get("RAG_HOME") or ".rag").expanduser().absolute()
     if "?" in str(home):
@@ -48,6 +49,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         qdrant_url=env.get("RAG_QDRANT_URL") or None,
         qdrant_api_key=env.get("RAG_QDRANT_API_KEY") or None,
         service_url=env.get("RAG_SERVICE_URL") or None,
+        mlflow_tracking_uri=env.get("MLFLOW_TRACKING_URI") or None,
         dagster_home=Path(env.get("DAGSTER_HOME") or home / "dagster").expanduser().absolute(),
     )
 
