@@ -177,7 +177,7 @@ def _highest(rows: pd.DataFrame, one: Expectation) -> dict[str, Any]:
 
 def _sample(row: Mapping[str, Any], one: Expectation) -> dict[str, Any]:
     """What JSON can say of a row: where it is and what was judged, never its text."""
-    named = ("source", "document", "ordinal", "identifier", "twin", "samples", one.column, one.limit)
+    named = ("source", "document", "ordinal", "identifier", one.column, one.limit, f"{one.column}_samples")
     kept = {name: row[name] for name in named if name and name in row.index}  # type: ignore[attr-defined]
     return {name: _plain(value) for name, value in kept.items()}
 

@@ -160,6 +160,13 @@ def test_documents_that_are_wrong(name: str, count: int, changes: dict[str, Any]
     wrong = failed(replace(SOUND, documents=[*documents(count, **changes), *rest]))
     assert [*wrong] == [name]
     assert said in wrong[name].reason
+    (sample,) = wrong[name].metadata["samples"]
+    named = (
+        [sample["document"]]
+        if name == "chunks_cover"
+        else sample[f"{name.removeprefix('documents_')}_samples"]
+    )
+    assert named == [f"page{n}.md" for n in range(min(count, 5))]
     fewer = [*documents(count - 1, **changes), *documents(10)[count - 1 :]]
     assert failed(replace(SOUND, documents=fewer)) == {}
 
