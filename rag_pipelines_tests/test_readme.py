@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
-from rag_pipelines.config import dedup, evaluation, models
+from rag_pipelines.config import dedup, evaluation, filtering, models, query
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.config.retrieval import Feedback, RerankConfig, RetrievalConfig, Weights
@@ -51,6 +51,12 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     Weights,
     Feedback,
     RerankConfig,
+    query.QueryConfig,
+    query.SynonymsConfig,
+    query.SpellingConfig,
+    query.PhrasingsConfig,
+    query.RewritingConfig,
+    filtering.FilterField,
     models.ServiceConfig,
     models.PrincipalConfig,
     *(connector.params for connector in CONNECTORS.values()),

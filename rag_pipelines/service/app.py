@@ -21,7 +21,6 @@ from rag_pipelines.service.problems import BodyLimit, described, install, proble
 from rag_pipelines.service.schemas import (
     IndexBody,
     IndexList,
-    PassageBody,
     SearchAnswer,
     SearchBody,
 )
@@ -81,7 +80,12 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     app.add_middleware(BodyLimit, limit=service.max_request_bytes)
     install(app)
 
-    @app.post("/v1/indexes/{index}/search", responses=PROBLEMS, summary="Search an index")
+    @app.post(
+        "/v1/indexes/{index}/search",
+        responses=PROBLEMS,
+        response_model_exclude_unset=True,
+        summary="Search an index",
+    )
     def search(index: IndexName, body: SearchBody, request: Request) -> SearchAnswer:
         """The best passages for a query that the principal may read, each with its citation."""
         if len(body.query) > service.max_query_chars:
@@ -94,11 +98,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         searchers: Searchers = request.app.state.searchers
         searcher = searchers.get(index)
         result = searcher.search(body.query, body.k, principal, body.filters, body.version)
-        return SearchAnswer(
-            index=result.index,
-            version=result.version,
-            passages=[PassageBody.model_validate(item) for item in result.as_json()["passages"]],
-        )
+        return SearchAnswer.model_validate(result.as_json())
 
     @app.get("/v1/indexes", summary="List indexes")
     def indexes(request: Request) -> IndexList:

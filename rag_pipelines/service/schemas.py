@@ -139,6 +139,11 @@ class SearchAnswer(BaseModel):
 
     index: str
     version: int
+    understanding: dict[str, Any] | None = Field(
+        default=None,
+        description="Where the index does something to questions: question, corrections, expansions, phrasings, "
+        "rewriting.",
+    )
     passages: list[PassageBody]
 
 
