@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
-from rag_pipelines.config import dedup, evaluation, experiment, gates, models, quality
+from rag_pipelines.config import dedup, evaluation, experiment, filtering, gates, models, quality, query
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.config.retrieval import ContextConfig, Feedback, RerankConfig, RetrievalConfig, Weights
@@ -60,6 +60,12 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     ContextConfig,
     quality.Thresholds,
     quality.QualityConfig,
+    query.QueryConfig,
+    query.SynonymsConfig,
+    query.SpellingConfig,
+    query.PhrasingsConfig,
+    query.RewritingConfig,
+    filtering.FilterField,
     models.ServiceConfig,
     models.PrincipalConfig,
     *(connector.params for connector in CONNECTORS.values()),

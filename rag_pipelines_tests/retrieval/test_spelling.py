@@ -134,7 +134,7 @@ def test_near_words_are_ordered_by_edits_and_likeness() -> None:
     vocabulary = Vocabulary(by_length)
     assert vocabulary.near("stoage", 1) == ["storage", "stage", "stooge"]
     assert vocabulary.near("stoarge", 1) == ["storage"], "a swap of neighbours is one edit"
-    assert set(vocabulary.near("stoage", 2)) == {"storage", "stage", "stooge", "storages", "forage"}
+    assert set(vocabulary.near("stoage", 2)) == {"storage", "stage", "stooge", "storages"}
     assert vocabulary.near("xyz", 1) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,3 +206,45 @@ def test_addresses_of_other_machines_are_refused(small: Project) -> None:
     small.configure("service", {**SETTINGS, "host": "0.0.0.0"})
     with pytest.raises(ConfigError, match=r"service\.yaml:\d+: host"), running(small):
         pass
+
+
+def test_typed_filters_over_http(client: TestClient) -> None:
+    def found(**filters: Any) -> list[str]:
+        answer = client.post(PATH, json={"query": "leave", "k": 20, "filters": filters})
+        assert answer.status_code == 200, answer.text
+        return sorted(passage["title"] for passage in answer.json()["passages"])
+
+    pumps = ["Press T-1", "Pump P-880", "Pump P-990"]
+    assert found(product={"exists": True}) == pumps
+    assert found(year=[2024, 2025], product={"not": "T-1"}) == pumps[1:]
+    assert "Leave" in found(product={"exists": False})
+    assert found(year={"not": 2025}, source="pumps") == ["Pump P-880"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [
+        ({"year": {"gte": 2024}}, ("'year' (keyword)", "no operator 'gte'", "{field: year, type: integer")),
+        ({"year": {}}, ("'year'", "compared with nothing")),
+        ({"product": {"near": "x"}}, ("'product'", "no operator 'near'", "allowed")),
+        ({"product": 1.5}, ("'product'", "1.5")),
+    ],
+)
+def test_what_a_field_cannot_be_asked_is_a_problem(
+    client: TestClient, filters: Any, words: tuple[str, ...]
+) -> None:
+    assert_problem(client.post(PATH, json={"query": "leave", "filters": filters}), 400, *words)
+
+
+def test_what_was_understood_is_told_where_it_is_configured(project: Project, tmp_path: Path) -> None:
+    twin = project.copied(tmp_path / "twin")
+    query = {"spelling": {}, "synonyms": {"one_way": {"HQ": ["office"]}}}
+    twin.index("knowledge", filter_fields=["product", "year"], retrieval={"query": query})
+    with running(twin) as client:
+        answer = client.post(PATH, json={"query": "leaev the HQ", "k": 3}).json()
+    assert answer["understanding"] == {
+        "question": "leave the HQ",
+        "corrections": {"leaev": "leave"},
+        "expansions": {"HQ": ["office"]},
+        "phrasings": [],
+    }
