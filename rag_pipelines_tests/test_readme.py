@@ -23,7 +23,13 @@ from rag_pipelines.cli.app import app
 from rag_pipelines.config import dedup, evaluation, models
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
-from rag_pipelines.config.retrieval import Feedback, RerankConfig, RetrievalConfig, Weights
+from rag_pipelines.config.retrieval import (
+    AbstentionConfig,
+    Feedback,
+    RerankConfig,
+    RetrievalConfig,
+    Weights,
+)
 from rag_pipelines.sources import CONNECTORS
 from rag_pipelines.sources.record_fields import RecordFields
 from rag_pipelines_tests.shared_data import ROOT
@@ -51,6 +57,7 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     Weights,
     Feedback,
     RerankConfig,
+    AbstentionConfig,
     models.ServiceConfig,
     models.PrincipalConfig,
     *(connector.params for connector in CONNECTORS.values()),
