@@ -23,7 +23,14 @@ from rag_pipelines.cli.app import app
 from rag_pipelines.config import dedup, evaluation, experiment, filtering, gates, models, quality, query
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
-from rag_pipelines.config.retrieval import ContextConfig, Feedback, RerankConfig, RetrievalConfig, Weights
+from rag_pipelines.config.retrieval import (
+    AbstentionConfig,
+    ContextConfig,
+    Feedback,
+    RerankConfig,
+    RetrievalConfig,
+    Weights,
+)
 from rag_pipelines.sources import CONNECTORS
 from rag_pipelines.sources.record_fields import RecordFields
 from rag_pipelines_tests.shared_data import ROOT
@@ -66,6 +73,7 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     query.PhrasingsConfig,
     query.RewritingConfig,
     filtering.FilterField,
+    AbstentionConfig,
     models.ServiceConfig,
     models.PrincipalConfig,
     *(connector.params for connector in CONNECTORS.values()),
