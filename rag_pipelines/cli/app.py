@@ -14,6 +14,7 @@ from rag_pipelines.cli import (
     duplicates,
     evaluating,
     experimenting,
+    golden,
     inspect,
     planning,
     query,
@@ -40,6 +41,7 @@ upkeep.register(app)
 query.register(app)
 evaluating.register(app)
 experimenting.register(app)
+golden.register(app)
 
 
 def _print_version(wanted: bool) -> None:
