@@ -62,7 +62,8 @@ def log_run(
     try:
         experiment = _experiment(client, f"rag-pipelines/{run.suite}")
         tags = {f"{TAG}.{key}": value for key, value in tags_of(name, run).items()}
-        logged = client.create_run(experiment, start_time=started, run_name=f"{name} {run.label}").info.run_id
+        begun = client.create_run(experiment, start_time=started, run_name=f"{name} {run.label}")
+        logged = str(begun.info.run_id)
         client.log_batch(
             logged,
             metrics=[Metric(key, value, started, 0) for key, value in metrics_of(summary).items()],
