@@ -77,6 +77,7 @@ SIZES: dict[str, tuple[int, dict[str, int]]] = {
     "tombstones": (100, {"index_name": 1, "doc_id": EACH}),
     "approvals": (10, {"source": 1, "status": 3}),
     "reindex_requests": (100, {"status": 4}),
+    "evaluations": (1_000, {"run": EACH, "suite": 10, "index_name": 2}),
     "verdicts": (100, {"index_name": 1, "number": EACH}),
     "gate_overrides": (10, {"index_name": 1, "number": EACH}),
 }

@@ -16,6 +16,7 @@ from rag_pipelines.cli import (
     evaluating,
     experimenting,
     gates,
+    golden,
     inspect,
     planning,
     query,
@@ -44,6 +45,7 @@ query.register(app)
 evaluating.register(app)
 calibrating.register(app)
 experimenting.register(app)
+golden.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
+import msgspec
+
+from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.evaluation.qrels import same_question
 from rag_pipelines.evaluation.suites import Suite, judged_name
 
@@ -46,6 +50,56 @@ class Candidate:
     grade: int | None
     people: int
     reason: Reason
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of a log; `metadata` is the document's."""
+
+    query: str
+    person: str
+    source: str = ""
+    uri: str = ""
+    doc_id: str = ""
+    metadata: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
+    helpful: bool | None = None
+    answerable: bool | None = None
+    at: str | None = None
+
+
+def read_asked(path: Path) -> tuple[Asked, ...]:
+    """The rows of a search log or of feedback as JSON lines, oldest first. Raises ConfigError with the line."""
+    rows: list[Asked] = []
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    rows.append(_row(path, number, line))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    return tuple(rows)
+
+
+def _row(path: Path, number: int, line: bytes) -> Asked:
+    problem = ""
+    try:
+        found = msgspec.json.decode(line, type=_Line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = str(error)
+    if problem:
+        # Outside the handler: a log holds what people asked.
+        raise ConfigError(
+            f"{path}:{number}: is not a row of a log: {problem}; it needs at least query and person"
+        )
+    return Asked(
+        query=found.query,
+        person=found.person,
+        source=found.source,
+        uri=found.uri,
+        doc_id=found.doc_id,
+        metadata=tuple((key, str(value)) for key, value in found.metadata.items()),
+        helpful=found.helpful,
+        answerable=found.answerable,
+    )
 
 
 def propose(rows: Iterable[Asked], suite: Suite, people: int = 2, frequent: int = 5) -> tuple[Candidate, ...]:

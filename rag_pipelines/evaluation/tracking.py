@@ -62,7 +62,8 @@ def log_run(
     try:
         experiment = _experiment(client, f"rag-pipelines/{run.suite}")
         tags = {f"{TAG}.{key}": value for key, value in tags_of(name, run).items()}
-        logged = client.create_run(experiment, start_time=started, run_name=f"{name} {run.label}").info.run_id
+        begun = client.create_run(experiment, start_time=started, run_name=f"{name} {run.label}")
+        logged = str(begun.info.run_id)
         client.log_batch(
             logged,
             metrics=[Metric(key, value, started, 0) for key, value in metrics_of(summary).items()],
@@ -94,10 +95,11 @@ def metrics_of(summary: Summary) -> dict[str, float]:
     """Every measure with the ends of its interval, every slice's mean, latency, cost and abstention."""
     found: dict[str, float | None] = {}
     for name, interval in summary.measures.items():
-        found |= {name: interval.mean, f"{name}/low": interval.low, f"{name}/high": interval.high}
+        found |= {name: interval.mean, f"{name}.low": interval.low, f"{name}.high": interval.high}
     for one in summary.slices:
         found |= {
-            f"slice/{one.name}/{one.value}/{name}": interval.mean for name, interval in one.measures.items()
+            f"slice/{one.name}/{_part(one.value)}/{name}": interval.mean
+            for name, interval in one.measures.items()
         }
     found |= {"queries": summary.queries, "latency_p50_ms": summary.latency.p50}
     found |= {"latency_p95_ms": summary.latency.p95, "cpu_ms": summary.cost.cpu_ms}
@@ -160,6 +162,11 @@ def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _key(name: str) -> str:
     """As MLflow takes names: `nDCG@10` becomes `nDCG_at_10`."""
     return _NOT_ALLOWED.sub("_", name.replace("@", "_at_").replace("//", "/")).strip("/. ")[:250]
+
+
+def _part(value: str) -> str:
+    """One step of a name: stores on a disk make a folder of what a slash divides, and a file cannot be one, too."""
+    return value.replace("/", "_").strip(". ") or "_"
 
 
 def _first_line(error: Exception) -> str:

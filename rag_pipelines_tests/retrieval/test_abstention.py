@@ -193,5 +193,5 @@ def test_nothing_found_is_not_answered(judging: Project) -> None:
 def test_without_abstention_nothing_is_judged(copies: Project) -> None:
     found: SearchResult = copies.search("gate")
     assert (found.confidence, found.answerable) == (None, None)
-    assert (found.as_json()["confidence"], found.as_json()["answerable"]) == (None, None)
+    assert not {"confidence", "answerable"} & found.as_json().keys()
     assert found.passages

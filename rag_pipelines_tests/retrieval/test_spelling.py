@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -17,7 +18,7 @@ from rag_pipelines.retrieval.spelling import Vocabulary, checkable, read_vocabul
 from rag_pipelines_tests.project import STAFF, Parts, Project, scratch_folder
 
 BOARD = Principal("berta", "acme", ("board",))
-SPELLING = {"query": {"spelling": {}}}
+SPELLING: dict[str, Any] = {"query": {"spelling": {}}}
 STAFF_PAGES = {
     "oven.md": "# Oven\n\nThe temperature of the furnace is measured by a thermocouple made of zirconia.\n",
     "belt.md": "# Belt\n\nThe temperature of the conveyor is measured when the furnace stands still.\n",

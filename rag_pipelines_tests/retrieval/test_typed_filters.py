@@ -135,10 +135,18 @@ def test_a_range_that_holds_one_value_is_none_of_the_empty_ones() -> None:
     filter_condition({"updated": {"from": "2024-05-01", "to": "2024-05-01"}}, CONFIG)
 
 
-YEARS = (None, 2019, 2020, 2024, "2024", True, [2019, 2024], [])
+YEARS: tuple[Any, ...] = (None, 2019, 2020, 2024, "2024", True, [2019, 2024], [])
 PRICES = (None, 1, 1.5, 2.25, "1.5", False, [0.5, 3])
 FLAGS = (None, True, False, "true", 1, [True, False])
-MOMENTS = (None, "2024-05-01", "2024-05-01T23:59:59.999999Z", "2024-05-02T00:30:00+02:00", "May", 5, [])
+MOMENTS: tuple[Any, ...] = (
+    None,
+    "2024-05-01",
+    "2024-05-01T23:59:59.999999Z",
+    "2024-05-02T00:30:00+02:00",
+    "May",
+    5,
+    [],
+)
 PRODUCTS = (None, "a", "b", 5, ["a", "c"], "")
 
 
