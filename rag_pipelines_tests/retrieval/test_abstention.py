@@ -17,7 +17,7 @@ from rag_pipelines.config.retrieval import AbstentionConfig
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.types import Principal
 from rag_pipelines.retrieval.abstention import Abstainer, Evidence, confidence
-from rag_pipelines.retrieval.search import SearchResult
+from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.app import create_app
 from rag_pipelines_tests.project import STAFF, Parts, Project, scratch_folder
 
