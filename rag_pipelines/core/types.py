@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rag_pipelines.core.spans import MatchedSpan
+
 CURRENT = 2**31 - 1
 """The `removed` of a point that no version has removed yet."""
 
@@ -277,16 +279,6 @@ class Location:
     start: int | None
     end: int | None
     similarity: float
-
-
-@dataclass(frozen=True, slots=True)
-class MatchedSpan:
-    """A chunk that was found inside a passage that shows more; the span is in the document's text."""
-
-    chunk_id: str
-    start: int
-    end: int
-    page: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from rag_pipelines.core.types import Citation, Location, MatchedSpan, Passage
+from rag_pipelines.core.spans import MatchedSpan
+from rag_pipelines.core.types import Citation, Location, Passage
 from rag_pipelines.index.points import CHUNK_ID, END, PAGE, START
 from rag_pipelines.retrieval.expansion import Section
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from rag_pipelines.config.models import EmbeddingConfig
 from rag_pipelines.core.ports import Tokenizer
 from rag_pipelines.core.sentences import sentence_starts
-from rag_pipelines.core.types import Citation, MatchedSpan, Passage
+from rag_pipelines.core.spans import MatchedSpan
+from rag_pipelines.core.types import Citation, Passage
 from rag_pipelines.embedding import open_tokenizer
 from rag_pipelines.retrieval.context import assemble
 from rag_pipelines.retrieval.options import Options
