@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -25,13 +25,6 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 _RAW, _ZSTD = b"r", b"z"
 _LEVEL = 3
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-class _Text(msgspec.Struct):
-    text: str
-
-
-_Parsed = TypeVar("_Parsed", bound=msgspec.Struct)
 
 
 class BlobStore:
@@ -111,15 +104,8 @@ class BlobStore:
 
     def get_parsed(self, name: str) -> ParsedDocument:
         """What `put_parsed` stored."""
-        return self._parsed(name, ParsedDocument)
-
-    def get_text(self, name: str) -> str:
-        """The text of what `put_parsed` stored; its elements, which outweigh it, are not decoded."""
-        return self._parsed(name, _Text).text
-
-    def _parsed(self, name: str, kind: type[_Parsed]) -> _Parsed:
         try:
-            return msgspec.json.decode(self.get(name), type=kind)
+            return msgspec.json.decode(self.get(name), type=ParsedDocument)
         except msgspec.DecodeError as error:
             raise BlobError(
                 f"blob {name} in {self.url} is not a parsed document: {error}; parse it again"

@@ -57,7 +57,7 @@ class Searchers:
                     self.engine,
                     partial(self._encoder, config),
                     CrossEncoderReranker(reranking.model) if reranking is not None else None,
-                    text_of=self._blobs.get_text,
+                    text_of=self._text,
                     tokenizer=partial(self._tokenizer, config.embedding),
                 )
             return self._searchers[config.index]
@@ -86,6 +86,9 @@ class Searchers:
             if config not in self._embedders:
                 self._embedders[config] = open_embedder(config, self.environment.models_dir)
             return self._embedders[config]
+
+    def _text(self, parsed_hash: str) -> str:
+        return self._blobs.get_parsed(parsed_hash).text
 
     def _tokenizer(self, config: EmbeddingConfig) -> Tokenizer:
         with self._loading:
