@@ -40,10 +40,10 @@ def test_percentiles_are_of_the_counted_questions_alone() -> None:
     ticks = count()
     asked: list[int] = []
 
-    def asking(place: int) -> int:
+    def ask(place: int) -> int:
         asked.append(place)
         return 7
 
-    row = timed("x", asking, 2, lambda: float(next(ticks)))
+    row = timed("x", ask, 2, lambda: float(next(ticks)))
     assert asked == [0, 1, 0, 1]
     assert (row.queries, row.hits, row.p50, row.p99) == (2, 7, 1000.0, 1000.0)
