@@ -70,9 +70,10 @@ def load_configuration(configs: Path, params_models: ParamsModels | None = None)
 
     sources = _read_folder(configs / "sources", "source", read_source, problems)
     sound = not problems
+    suites = _suite_names(configs / "eval")
 
     def read_index(file: ConfigFile) -> IndexConfig:
-        return _index(file, list(sources) if sound else None)
+        return _index(file, list(sources) if sound else None, suites)
 
     indexes = _read_folder(configs / "indexes", "index", read_index, problems)
     service: ServiceConfig | None = None
@@ -137,17 +138,41 @@ def _source(file: ConfigFile, params_models: ParamsModels | None) -> SourceConfi
     return source
 
 
-def _index(file: ConfigFile, sources: list[str] | None) -> IndexConfig:
-    """`sources` None: they have mistakes of their own, so which exist cannot be told."""
+def _index(file: ConfigFile, sources: list[str] | None, suites: list[str] | None) -> IndexConfig:
+    """`sources` and `suites` None: they have mistakes of their own, so which exist cannot be told."""
     index = validate(file, IndexConfig)
-    unknown = [
-        str(problem_at(file, ("sources", position), f"there is no source {name!r}{suggest(name, sources)}"))
+    named: list[tuple[tuple[str | int, ...], str, str, list[str] | None]] = [
+        (("sources", position), "source", name, sources)
         for position, name in enumerate(index.sources)
-        if sources is not None and name != "*" and name not in sources
+        if name != "*"
+    ]
+    if index.gates is not None:
+        of_data = index.gates.data.sources if index.gates.data is not None else {}
+        named += [(("gates", "data", "sources", name), "source", name, sources) for name in of_data]
+        named += [
+            (("gates", "suites", position, "suite"), "suite", gate.suite, suites)
+            for position, gate in enumerate(index.gates.suites)
+        ]
+    unknown = [
+        str(problem_at(file, where, f"there is no {kind} {name!r}{suggest(name, known)}"))
+        for where, kind, name, known in named
+        if known is not None and name not in known
     ]
     if unknown:
         raise ConfigError("\n".join(unknown))
     return index
+
+
+def _suite_names(folder: Path) -> list[str] | None:
+    """The suites of `configs/eval`, which only their own commands read whole."""
+    names: list[str] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in SUFFIXES:
+            try:
+                names.append(str(read_file(path).data.get("suite")))
+            except ConfigError:
+                return None
+    return names
 
 
 def _service(configs: Path, indexes: list[str] | None) -> ServiceConfig:

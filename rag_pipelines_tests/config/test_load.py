@@ -187,6 +187,16 @@ def test_a_mistake_in_an_index(tmp_path: Path, old: str, new: str, expected: str
     assert mistake(configs) == f"indexes/knowledge.yaml:{expected}"
 
 
+def test_what_gates_name_must_exist(tmp_path: Path) -> None:
+    gates = "gates:\n  data: {sources: {handbok: {floor: 3}}}\n  suites:\n    - suite: smaple\n"
+    configs = write_folder(tmp_path, index=f"{INDEX.rstrip()}\n{gates}")
+    (configs / "eval").mkdir()
+    (configs / "eval" / "sample.yaml").write_text("suite: sample\npath: suite\n", encoding="utf-8")
+    told = "\n".join(mistakes(configs))
+    assert "gates.data.sources.handbok: there is no source 'handbok'; did you mean 'handbook'?" in told
+    assert "gates.suites.0.suite: there is no suite 'smaple'; did you mean 'sample'?" in told
+
+
 def test_an_unknown_default_index(tmp_path: Path) -> None:
     configs = write_folder(tmp_path, service=SERVICE.replace("knowledge", "knowlege"))
     assert mistake(configs) == (
