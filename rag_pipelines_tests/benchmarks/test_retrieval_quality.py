@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
+from rag_pipelines_tests.benchmarks.late_interaction import LateInteraction
 from rag_pipelines_tests.benchmarks.retrieval_quality import Quality, randomisation, scored, table
 
 
@@ -31,10 +33,25 @@ def test_random_signs_reach_a_difference_of_three_questions_in_a_quarter_of_case
 
 def test_the_table_leaves_out_what_is_compared_with_itself() -> None:
     rows = [
-        Quality("s", "BM25", 3, 0.5, 0.75, 1.25),
-        Quality("s", "DBSF", 3, 0.625, 1.0, 2.0, 0.125, 0.03125),
+        Quality("s", "BM25", 3, 0.5, 0.75, 1.25, 4.0),
+        Quality("s", "DBSF", 3, 0.625, 1.0, 2.0, 4.5, 0.125, 0.03125),
     ]
     assert table(rows).splitlines()[2:] == [
-        "| s | BM25 | 3 | 0.5000 | 0.7500 | 1.2 |  |  |",
-        "| s | DBSF | 3 | 0.6250 | 1.0000 | 2.0 | +0.1250 | 0.03125 |",
+        "| s | BM25 | 3 | 0.5000 | 0.7500 | 1.2 | 4.0 |  |  |",
+        "| s | DBSF | 3 | 0.6250 | 1.0000 | 2.0 | 4.5 | +0.1250 | 0.03125 |",
     ]
+
+
+class _Words:
+    """Stands in for the model: one vector a letter, so that cosines can be counted by hand."""
+
+    def encode(self, texts: list[str], **_: object) -> list[torch.Tensor]:
+        axes = {"a": [3.0, 0.0], "b": [0.0, 1.0], "c": [1.0, 1.0]}
+        return [torch.tensor([axes[letter] for letter in text]) for text in texts]
+
+
+def test_each_token_counts_the_nearest_of_the_passage() -> None:
+    reranker = object.__new__(LateInteraction)
+    reranker._model = _Words()
+    half = math.sqrt(0.5)
+    assert reranker.score("ab", ["a", "c", "ba"]).tolist() == pytest.approx([0.5, half, 1.0])
