@@ -60,7 +60,9 @@ def print_summary(
             "",
         )
     if summary.abstention is not None and summary.abstention.auroc is not None:
-        say(f"answerable against unanswerable: AUROC {summary.abstention.auroc:.3f}")
+        decided = summary.abstention.accuracy
+        share = f", {decided:.1%} told apart" if decided is not None else ""
+        say(f"answerable against unanswerable: AUROC {summary.abstention.auroc:.3f}{share}")
     say(
         f"{summary.latency.p50:.0f} ms a query at the median, {summary.latency.p95:.0f} ms at 95%{_cost(summary.cost)}"
     )
