@@ -221,6 +221,8 @@ def test_publishing_and_going_back_at_a_size(tmp_path: Path) -> None:
 def test_the_service_answers_whole_versions_while_they_change(tmp_path: Path) -> None:
     report = rollback_load.measure(tmp_path / "load", rate=10, seconds=1, chunks=40)
     assert not report.faulty, rollback_load.table(report)
-    assert set(report.versions) >= {2, 3, 4, 5}
+    assert set(report.versions) >= {rollback_load.BUILT, rollback_load.BUILT + 2}, (
+        "the first and the last one"
+    )
     assert [step["verb"] for step in report.verbs] == [verb for verb, _ in rollback_load.STEPS]
     assert INDEX == "knowledge"
