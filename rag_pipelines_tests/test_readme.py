@@ -20,7 +20,18 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
-from rag_pipelines.config import dedup, evaluation, experiment, filtering, gates, models, quality, query
+from rag_pipelines.config import (
+    dedup,
+    evaluation,
+    experiment,
+    filtering,
+    gates,
+    models,
+    policy,
+    quality,
+    query,
+    service,
+)
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.config.retrieval import (
@@ -74,8 +85,9 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     query.RewritingConfig,
     filtering.FilterField,
     AbstentionConfig,
-    models.ServiceConfig,
-    models.PrincipalConfig,
+    service.ServiceConfig,
+    service.PrincipalConfig,
+    policy.PolicyConfig,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
 ]
@@ -252,7 +264,7 @@ def _validate(kind: str, data: Any) -> None:
     elif kind == "index":
         models.IndexConfig.model_validate(data)
     else:
-        models.ServiceConfig.model_validate(data)
+        service.ServiceConfig.model_validate(data)
 
 
 def test_configuration_blocks_validate() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
 
 from rag_pipelines.config.files import SUFFIXES, ConfigFile, read_file
-from rag_pipelines.config.models import IndexConfig, ServiceConfig, SourceConfig
+from rag_pipelines.config.models import IndexConfig, SourceConfig
+from rag_pipelines.config.policy import PolicyConfig
 from rag_pipelines.config.problems import problem_at, suggest, validate
+from rag_pipelines.config.service import ServiceConfig
 from rag_pipelines.core.errors import ConfigError
 
 __all__ = ["Configuration", "load_configuration", "read_file", "suggest", "validate"]
@@ -29,6 +31,7 @@ class Configuration:
     sources: Mapping[str, SourceConfig]
     indexes: Mapping[str, IndexConfig]
     service: ServiceConfig
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
 
     def sources_of(self, index: str) -> tuple[str, ...]:
         """Names of the sources that the index reads, sorted."""
@@ -79,6 +82,9 @@ def load_configuration(configs: Path, params_models: ParamsModels | None = None)
     service: ServiceConfig | None = None
     with _collecting(problems):
         service = _service(configs, None if problems else list(indexes))
+    policy = PolicyConfig()
+    with _collecting(problems):
+        policy = _policy(configs)
     if problems or service is None:
         raise ConfigError("\n".join(problems))
     return Configuration(
@@ -86,6 +92,7 @@ def load_configuration(configs: Path, params_models: ParamsModels | None = None)
         sources=dict(sorted(sources.items())),
         indexes=dict(sorted(indexes.items())),
         service=service,
+        policy=policy,
     )
 
 
@@ -173,6 +180,11 @@ def _suite_names(folder: Path) -> list[str] | None:
             except ConfigError:
                 return None
     return names
+
+
+def _policy(configs: Path) -> PolicyConfig:
+    path = next((p for s in SUFFIXES if (p := configs / f"policy{s}").exists()), None)
+    return PolicyConfig() if path is None else validate(read_file(path), PolicyConfig)
 
 
 def _service(configs: Path, indexes: list[str] | None) -> ServiceConfig:

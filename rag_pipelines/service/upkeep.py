@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog import gates, versions
@@ -12,10 +12,13 @@ from rag_pipelines.catalog import requests as request_rows
 from rag_pipelines.catalog.gates import GateState
 from rag_pipelines.catalog.latencies import latency_summary
 from rag_pipelines.catalog.store import Catalog, Row
-from rag_pipelines.config.load import Configuration, suggest
+from rag_pipelines.config.load import suggest
 from rag_pipelines.config.models import SourceConfig
 from rag_pipelines.core.types import Principal
+from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import described
+from rag_pipelines.service.searching import check_index
 from rag_pipelines.service.upkeep_schemas import (
     Latency,
     ReindexBody,
@@ -30,83 +33,90 @@ SourceName = Annotated[str, Path(description="Name of the source", examples=["ha
 IndexName = Annotated[str, Path(description="Name of the index", examples=["knowledge"])]
 
 
-def add_upkeep(app: FastAPI, configuration: Configuration, principal: Principal) -> None:
-    """Add the routes. Sources of another tenant, or above the principal's clearance, do not exist for them."""
+router = APIRouter()
+Watching = Annotated[Asker, Depends(needs("status"))]
+Reindexing = Annotated[Asker, Depends(needs("reindex"))]
 
-    def source_of(name: str) -> SourceConfig:
-        config = configuration.sources.get(name)
-        if config is None or not _may_know(principal, config):
-            known = [other for other, found in configuration.sources.items() if _may_know(principal, found)]
-            raise HTTPException(404, f"there is no source {name!r}{suggest(name, known)}")
-        return config
 
-    @app.get(
-        "/v1/indexes/{index}/versions",
-        summary="Versions of an index",
-        responses={404: described("No such index")},
+@router.get(
+    "/v1/indexes/{index}/versions",
+    summary="Versions of an index",
+    responses={404: described("No such index")},
+)
+def list_versions(index: IndexName, request: Request, asker: Watching) -> VersionList:
+    """Every version that was staged or published, newest first, and which one is live."""
+    parts = parts_of(request)
+    check_index(parts, index)
+    catalog = parts.searchers.catalog
+    live = versions.pointer(catalog, index)
+    rows = versions.versions_of(catalog, index)
+    verdicts = gates.verdicts_of(catalog, index)
+    return VersionList(
+        index=index,
+        version=live.version if live else None,
+        pinned=live.pinned if live else None,
+        versions=[_version(row, live, gates.gate_state(verdicts.get(row["number"]))) for row in rows],
     )
-    def list_versions(index: IndexName, request: Request) -> VersionList:
-        """Every version that was staged or published, newest first, and which one is live."""
-        if index not in configuration.indexes:
-            raise HTTPException(
-                404, f"there is no index {index!r}{suggest(index, list(configuration.indexes))}"
-            )
-        catalog: Catalog = request.app.state.searchers.catalog
-        live = versions.pointer(catalog, index)
-        rows = versions.versions_of(catalog, index)
-        verdicts = gates.verdicts_of(catalog, index)
-        return VersionList(
-            index=index,
-            version=live.version if live else None,
-            pinned=live.pinned if live else None,
-            versions=[_version(row, live, gates.gate_state(verdicts.get(row["number"]))) for row in rows],
-        )
 
-    @app.get("/v1/sources", summary="Sources and how fresh they are")
-    def list_sources(request: Request) -> SourceList:
-        """When each source was last listed and synced, its promise, and how long changes took to arrive."""
-        catalog: Catalog = request.app.state.searchers.catalog
-        found = [
-            _source(catalog, config)
-            for config in configuration.sources.values()
-            if _may_know(principal, config)
-        ]
-        return SourceList(sources=found)
 
-    @app.post(
-        "/v1/sources/{source}/reindex",
-        status_code=202,
-        summary="Do a source, or part of it, again",
-        responses={404: described("No such source")},
+@router.get("/v1/sources", summary="Sources and how fresh they are")
+def list_sources(request: Request, asker: Watching) -> SourceList:
+    """When each source was last listed and synced, its promise, and how long changes took to arrive."""
+    parts = parts_of(request)
+    found = [
+        _source(parts.searchers.catalog, config)
+        for config in parts.configuration.sources.values()
+        if may_know(asker.principal, config)
+    ]
+    return SourceList(sources=found)
+
+
+@router.post(
+    "/v1/sources/{source}/reindex",
+    status_code=202,
+    summary="Do a source, or part of it, again",
+    responses={404: described("No such source")},
+)
+def request_reindex(
+    source: SourceName, request: Request, asker: Reindexing, body: ReindexBody | None = None
+) -> ReindexRequest:
+    """Ask for it; a Dagster sensor starts the run. Asking twice while one waits is one request."""
+    parts = parts_of(request)
+    name = source_of(parts, asker.principal, source).source
+    body = body or ReindexBody()
+    row = request_rows.request_reindex(
+        parts.searchers.catalog, name, body.uri_prefix, body.force, asker.principal.subject
     )
-    def request_reindex(
-        source: SourceName, request: Request, body: ReindexBody | None = None
-    ) -> ReindexRequest:
-        """Ask for it; a Dagster sensor starts the run. Asking twice while one waits is one request."""
-        config = source_of(source)
-        body = body or ReindexBody()
-        catalog: Catalog = request.app.state.searchers.catalog
-        row = request_rows.request_reindex(
-            catalog, config.source, body.uri_prefix, body.force, principal.subject
-        )
-        return _reindex(row)
-
-    @app.get(
-        "/v1/sources/{source}/reindex/{number}",
-        summary="What became of a request",
-        responses={404: described("No such source or request")},
-    )
-    def show_reindex(source: SourceName, number: int, request: Request) -> ReindexRequest:
-        """Pending until the sensor has picked it up, then started, then done or failed with the reason."""
-        config = source_of(source)
-        catalog: Catalog = request.app.state.searchers.catalog
-        row = request_rows.reindex_request(catalog, number) if 0 < number < 2**31 else None
-        if row is None or row["source"] != config.source:
-            raise HTTPException(404, f"source {source!r} has no reindex request {number}")
-        return _reindex(row)
+    return _reindex(row)
 
 
-def _may_know(principal: Principal, config: SourceConfig) -> bool:
+@router.get(
+    "/v1/sources/{source}/reindex/{number}",
+    summary="What became of a request",
+    responses={404: described("No such source or request")},
+)
+def show_reindex(source: SourceName, number: int, request: Request, asker: Reindexing) -> ReindexRequest:
+    """Pending until the sensor has picked it up, then started, then done or failed with the reason."""
+    parts = parts_of(request)
+    name = source_of(parts, asker.principal, source).source
+    row = request_rows.reindex_request(parts.searchers.catalog, number) if 0 < number < 2**31 else None
+    if row is None or row["source"] != name:
+        raise HTTPException(404, f"source {source!r} has no reindex request {number}")
+    return _reindex(row)
+
+
+def source_of(parts: Parts, principal: Principal, name: str) -> SourceConfig:
+    """404 for a source that there is not, as for one of another tenant or above the principal's clearance."""
+    sources = parts.configuration.sources
+    config = sources.get(name)
+    if config is None or not may_know(principal, config):
+        known = [other for other, found in sources.items() if may_know(principal, found)]
+        raise HTTPException(404, f"there is no source {name!r}{suggest(name, known)}")
+    return config
+
+
+def may_know(principal: Principal, config: SourceConfig) -> bool:
+    """Whether the source exists for them."""
     return config.tenant == principal.tenant and config.classification.rank <= principal.clearance.rank
 
 

@@ -12,7 +12,8 @@ from typing import Self
 
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import Configuration
-from rag_pipelines.config.models import IndexConfig, ParsingLimits, ServiceConfig, SourceConfig
+from rag_pipelines.config.models import IndexConfig, ParsingLimits, SourceConfig
+from rag_pipelines.config.service import ServiceConfig
 from rag_pipelines.core.ports import (
     Embedder,
     FetchFailure,

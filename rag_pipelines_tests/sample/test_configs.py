@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rag_pipelines.config.models import IndexConfig, ServiceConfig, SourceConfig
+from rag_pipelines.config.models import IndexConfig, SourceConfig
+from rag_pipelines.config.service import ServiceConfig
 from rag_pipelines.core.types import Classification
 from rag_pipelines_tests.sample.sample_files import ROOT, records
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rag_pipelines.config.models import PrincipalConfig
+from rag_pipelines.config.service import PrincipalConfig
 from rag_pipelines.core.types import Classification
 from rag_pipelines_tests.sample.sample_files import SAMPLE, corpus, records
 

@@ -151,7 +151,7 @@ def test_unexpected_error_tells_nothing_of_the_inside(
     def broken(name: str) -> None:
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(client.app.state.searchers, "get", broken)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.state.parts.searchers, "get", broken)  # type: ignore[attr-defined]
     answer = client.post(PATH, json={"query": "leave"})
 
     assert_problem(answer, 500)

@@ -1,0 +1,60 @@
+"""The routes that product teams call: search, and which indexes there are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+
+from rag_pipelines.catalog import versions
+from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.parts import parts_of
+from rag_pipelines.service.problems import described
+from rag_pipelines.service.schemas import IndexBody, IndexList, SearchAnswer, SearchBody
+from rag_pipelines.service.searching import search_index
+
+router = APIRouter()
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: described("Unknown filter field, or a body that cannot be read"),
+    404: described("No such index or version"),
+    413: described("Request too large"),
+    422: described("A field of the request is invalid"),
+    503: described("Nothing published yet, or the engine cannot be reached"),
+}
+IndexName = Annotated[str, Path(description="Name of the index", examples=["knowledge"])]
+Searching = Annotated[Asker, Depends(needs("search"))]
+
+
+@router.post(
+    "/v1/indexes/{index}/search",
+    responses=PROBLEMS,
+    response_model_exclude_unset=True,
+    summary="Search an index",
+)
+def search(index: IndexName, body: SearchBody, request: Request, asker: Searching) -> SearchAnswer:
+    """The best passages for a query that the principal may read, each with its citation."""
+    result = search_index(parts_of(request), asker, index, body)
+    return SearchAnswer.model_validate(result.as_json())
+
+
+@router.get("/v1/indexes", summary="List indexes")
+def indexes(request: Request, asker: Searching) -> IndexList:
+    """Every configured index and its live version."""
+    parts = parts_of(request)
+    catalog = parts.searchers.catalog
+    found = []
+    for name, config in parts.configuration.indexes.items():
+        live = versions.pointer(catalog, name)
+        rows = {row["number"]: row for row in versions.versions_of(catalog, name)}
+        row = rows.get(live.version) if live else None
+        found.append(
+            IndexBody(
+                index=name,
+                description=config.description,
+                version=live.version if live else None,
+                published_at=row["published_at"] if row else None,
+                documents=row["stats"].get("documents") if row else None,
+                chunks=row["stats"].get("chunks") if row else None,
+            )
+        )
+    return IndexList(indexes=found)

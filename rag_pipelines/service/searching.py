@@ -1,0 +1,56 @@
+"""One search of the service, for every route that searches: limits, the search itself, what is remembered of it."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException
+
+from rag_pipelines.config.load import suggest
+from rag_pipelines.core.events import Event
+from rag_pipelines.retrieval.result import SearchResult
+from rag_pipelines.service.asking import Asker
+from rag_pipelines.service.parts import Parts
+from rag_pipelines.service.schemas import SearchBody
+
+
+def check_index(parts: Parts, index: str) -> None:
+    """404 with the nearest name for an index that there is not."""
+    known = parts.configuration.indexes
+    if index not in known:
+        raise HTTPException(404, f"there is no index {index!r}{suggest(index, list(known))}")
+
+
+def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> SearchResult:
+    """What the asker may read of an index. Raises HTTPException and what `Searcher.search` raises."""
+    service = parts.configuration.service
+    if len(body.query) > service.max_query_chars:
+        raise HTTPException(422, f"query: is longer than {service.max_query_chars} characters")
+    if body.k > service.max_k:
+        raise HTTPException(422, f"k: must be at most {service.max_k}")
+    check_index(parts, index)
+    result = parts.searchers.get(index).search(
+        body.query,
+        body.k,
+        asker.principal,
+        body.filters,
+        body.version,
+        explained=body.explain,
+        options=body.options(),
+        passages_when_unanswerable=body.passages_when_unanswerable,
+    )
+    parts.audit(
+        Event(
+            "search",
+            asker.actor,
+            index,
+            asker.principal.tenant,
+            asker.credential,
+            asker.request,
+            {"query": body.query, "version": result.version, "documents": documents_of(result)},
+        )
+    )
+    return result
+
+
+def documents_of(result: SearchResult) -> list[str]:
+    """Ids of the documents whose passages were returned, best first, each once."""
+    return list(dict.fromkeys(passage.citation.doc_id for passage in result.passages))
