@@ -57,6 +57,8 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         version=__version__,
         description="Reads exactly one published index version, under access control, with citations.",
         lifespan=lifespan,
+        # FastAPI's own telemetry, where this version has it, records paths and the messages of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(BodyLimit, limit=service.max_request_bytes)
     app.add_middleware(Observed, observing=observing)
