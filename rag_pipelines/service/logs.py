@@ -11,16 +11,21 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.service.observing import access, current
 
 FIELDS = ("method", "route", "status", "ms")
 WITHHELD = "(withheld: it repeats the request)"
+SAYABLE = (RagPipelinesError, OSError)
+"""Their messages are about configuration and machines; a driver's may quote what was being written."""
 SPAN = 3
 """So many words in a row that stand in both are a repetition."""
 
 
 def log_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """All that a line says, in its order. Of an exception its class and where it was raised, never its message."""
+    """All that a line says, in its order. Of an exception its class and where it was raised, and its message only
+    outside of requests, where it is one of ours or the operating system's.
+    """
     made = datetime.fromtimestamp(record.created, UTC)
     found: dict[str, Any] = {
         "time": made.isoformat(timespec="milliseconds"),
@@ -38,7 +43,10 @@ def log_fields(record: logging.LogRecord) -> dict[str, Any]:
     found |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
     if record.exc_info and record.exc_info[1] is not None:
         error = record.exc_info[1]
-        found |= {"error": type(error).__qualname__, "traceback": "\n".join(_frames(error))}
+        found["error"] = type(error).__qualname__
+        if noted is None and isinstance(error, SAYABLE):
+            found["reason"] = str(error)
+        found["traceback"] = "\n".join(_frames(error))
     return found
 
 

@@ -113,7 +113,7 @@ def of_knowledge(**values: Any) -> dict[str, Any]:
     return {"retrieval": {"knowledge": values}}
 
 
-WIDE = {"context": {"neighbours": 1}, "candidates": 50, "feedback": {"passages": 0}}
+WIDE = {"context": {"tokens": 200}, "candidates": 50, "feedback": {"passages": 0}}
 
 
 def test_a_variant_answers_and_says_so_everywhere(project: Project) -> None:
@@ -130,7 +130,7 @@ def test_a_variant_answers_and_says_so_everywhere(project: Project) -> None:
         own = parts.searchers.get("knowledge")
     assert answer.json()["variant"] == "wide"
     assert answer.headers["x-retrieval-variant"] == "wide"
-    assert all("matched" in passage for passage in answer.json()["passages"])  # neighbours are shown
+    assert answer.json()["context"]["tokens"] > 10
     assert events[0].details["variant"] == "wide"
     assert 'rag_searches_total{index="knowledge",variant="wide"} 1.0' in metrics
     assert again is variant
@@ -146,7 +146,7 @@ def test_without_a_variant_nothing_is_said(project: Project) -> None:
         answer = client.post(PATH, json={"query": "leave", "k": 3})
     assert "variant" not in answer.json()
     assert "x-retrieval-variant" not in answer.headers
-    assert not any("matched" in passage for passage in answer.json()["passages"])
+    assert "context" not in answer.json()
 
 
 def test_a_variant_that_turns_a_half_off_ranks_as_it_says(project: Project) -> None:

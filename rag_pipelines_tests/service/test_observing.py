@@ -27,6 +27,7 @@ from opentelemetry.trace import StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
 from rag_pipelines.catalog import control_tables, latencies
+from rag_pipelines.core.errors import EmbeddingError, EngineError
 from rag_pipelines.core.stages import Watch, stage, watched
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.app import create_app
@@ -371,7 +372,6 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_there(project: Project)
 
 def failing_requests(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> dict[int, httpx.Response]:
     """A request of each outcome, all about the same; the last one fails with the question and a passage."""
-    from rag_pipelines.core.errors import EmbeddingError
 
     def ask(path: str = PATH, **body: Any) -> httpx.Response:
         found: httpx.Response = client.post(path, json={"query": QUERY, **body})
@@ -459,6 +459,21 @@ def test_a_line_of_json_for_each_request_and_its_errors(
 )
 def test_what_counts_as_a_repetition(message: str, said: str, expected: bool) -> None:
     assert repeats(message, [said]) is expected
+
+
+def test_outside_of_requests_our_own_errors_keep_their_reason() -> None:
+    with written(JsonLines) as stream:
+        for error in (EngineError("the engine is away"), ValueError(SECRET)):
+            try:
+                raise error
+            except (EngineError, ValueError):
+                logging.getLogger("rag_pipelines.service.following").exception(
+                    "index=%s cannot be followed", "x"
+                )
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert (first["error"], first["reason"]) == ("EngineError", "the engine is away")
+    assert (second["error"], second.get("reason")) == ("ValueError", None)
+    assert SECRET not in stream.getvalue()
 
 
 @pytest.mark.slow
