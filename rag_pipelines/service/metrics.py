@@ -26,46 +26,57 @@ class Metrics:
         self.config = config
         self.registry = CollectorRegistry()
         self._tenants: set[str] = set()
-        own = {"registry": self.registry}
+        registry = self.registry
         tenant = ("tenant",) if config.tenant_label else ()
         self._requests = Counter(
-            "rag_requests", "Requests that were answered.", ("method", "route", "status"), **own
+            "rag_requests", "Requests that were answered.", ("method", "route", "status"), registry=registry
         )
         self._seconds = Histogram(
             "rag_request_seconds", "From the first byte read to the last one sent.", ("route",),
-            buckets=BUCKETS, **own,
+            buckets=BUCKETS, registry=registry,
         )  # fmt: skip
         self._stages = Histogram(
             "rag_stage_seconds", "Of a search or an answer in each stage, and in total.",
-            ("index", "variant", "stage"), buckets=BUCKETS, **own,
+            ("index", "variant", "stage"), buckets=BUCKETS, registry=registry,
         )  # fmt: skip
-        self._in_flight = Gauge("rag_requests_in_flight", "Requests under way.", **own)
+        self._in_flight = Gauge("rag_requests_in_flight", "Requests under way.", registry=registry)
         self._searches = Counter(
-            "rag_searches", "Searches that were answered.", ("index", "variant", *tenant), **own
+            "rag_searches", "Searches that were answered.", ("index", "variant", *tenant), registry=registry
         )
         self._abstentions = Counter(
             "rag_abstentions",
             "Searches judged not to be answered here.",
             ("index", "variant", *tenant),
-            **own,
+            registry=registry,
         )
         self._empty = Counter(
-            "rag_searches_without_passages", "Searches that returned nothing.", ("index", "variant"), **own
+            "rag_searches_without_passages",
+            "Searches that returned nothing.",
+            ("index", "variant"),
+            registry=registry,
         )
         self._cache = Counter(
-            "rag_cache_lookups", "Lookups in a cache, by hit or miss.", ("cache", "outcome"), **own
+            "rag_cache_lookups",
+            "Lookups in a cache, by hit or miss.",
+            ("cache", "outcome"),
+            registry=registry,
         )
         self._tokens = Counter(
-            "rag_tokens", "Tokens, by prompt or completion.", ("provider", "model", "kind"), **own
+            "rag_tokens", "Tokens, by prompt or completion.", ("provider", "model", "kind"), registry=registry
         )
         self._cost = Counter(
-            "rag_cost", "In the currency of the configured prices.", ("provider", "model"), **own
+            "rag_cost", "In the currency of the configured prices.", ("provider", "model"), registry=registry
         )
         self._attempts = Counter(
-            "rag_provider_attempts", "Calls of a provider of answers.", ("provider", "outcome"), **own
+            "rag_provider_attempts",
+            "Calls of a provider of answers.",
+            ("provider", "outcome"),
+            registry=registry,
         )
-        self._refusals = Counter("rag_refusals", "Requests that a limit refused.", ("limit",), **own)
-        Info("rag_build", "The program.", **own).info({"version": __version__})
+        self._refusals = Counter(
+            "rag_refusals", "Requests that a limit refused.", ("limit",), registry=registry
+        )
+        Info("rag_build", "The program.", registry=registry).info({"version": __version__})
         ProcessCollector(registry=self.registry)
 
     def begun(self) -> None:

@@ -92,7 +92,8 @@ class Observed:
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         tracer, metrics = self.observing.tracer, self.observing.metrics
         noted = Seen(request_id(scope), _server_span(tracer, scope, method), Watch(tracer))
-        status, kind = ABORTED, None
+        status = ABORTED
+        kind: type[Exception] | None = None
 
         async def answering(message: Message) -> None:
             nonlocal status
@@ -166,4 +167,5 @@ def _route(scope: MutableMapping[str, Any]) -> str:
     if isinstance(found, str):
         return found
     # Starlette's own routes, such as /docs, leave no template, and have no parameter in their path either.
-    return scope["path"] if scope.get("endpoint") is not None and not scope.get("path_params") else UNMATCHED
+    own = scope.get("endpoint") is not None and not scope.get("path_params")
+    return str(scope["path"]) if own else UNMATCHED

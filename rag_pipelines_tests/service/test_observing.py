@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -195,7 +195,7 @@ def test_rerank_is_a_span_of_its_own(
     provider, exporter = memory
 
     class Lengths:
-        def score(self, query: str, passages: list[str]) -> Any:
+        def score(self, query: str, passages: Sequence[str]) -> Any:
             return np.array([float(len(text)) for text in passages])
 
     project.index(
@@ -204,7 +204,7 @@ def test_rerank_is_a_span_of_its_own(
     try:
         with project.searchers() as searchers:
             searcher = searchers.get("knowledge")
-            searcher.parts = replace(searcher.parts, reranker=Lengths())  # type: ignore[arg-type]
+            searcher.parts = replace(searcher.parts, reranker=Lengths())
             with watched(Watch(provider.get_tracer("test"))) as watch:
                 project_search(searcher)
     finally:
@@ -370,12 +370,11 @@ def test_every_metric_of_the_dashboard_and_the_alerts_is_there(project: Project)
             assert not (name == base and base in served and f"{base}_total" in names), name
 
 
-def failing_requests(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> dict[int, httpx.Response]:
+def failing_requests(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> dict[int, Any]:
     """A request of each outcome, all about the same; the last one fails with the question and a passage."""
 
-    def ask(path: str = PATH, **body: Any) -> httpx.Response:
-        found: httpx.Response = client.post(path, json={"query": QUERY, **body})
-        return found
+    def ask(path: str = PATH, **body: Any) -> Any:
+        return client.post(path, json={"query": QUERY, **body})
 
     answers = [
         ask(),
@@ -521,5 +520,5 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> 
 def test_the_application_is_observed_however_it_is_served(project: Project) -> None:
     with project.workspace() as workspace:
         app = create_app(project.environment, workspace.configuration)
-    names = [middleware.cls.__name__ for middleware in app.user_middleware]  # type: ignore[attr-defined]
+    names = [getattr(middleware.cls, "__name__", "") for middleware in app.user_middleware]
     assert names.index("RequestIds") < names.index("Observed") < names.index("BodyLimit")
