@@ -34,7 +34,7 @@ def make_variant(
     """`overlay` is a checked one; `parts` are the index's, of which only a reranker may be another."""
     made = overlaid(config, overlay)
     wanted, own = made.retrieval.rerank, config.retrieval.rerank
-    if wanted is None or own is None or wanted.model != own.model:
+    if (wanted and wanted.model) != (own and own.model):
         parts = replace(parts, reranker=open_reranker(wanted))
     mark = fingerprint("variant", 1, {"name": name, "retrieval": made.retrieval.model_dump(mode="json")})
     return Variant(name, made, parts, mark)
