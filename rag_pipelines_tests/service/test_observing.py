@@ -251,8 +251,10 @@ def test_counts_and_times_of_two_applications_in_one_process(project: Project) -
     assert value(found, "rag_searches_total", index="knowledge", variant="") == 1
     assert value(found, "rag_requests_in_flight") == 1  # the one that asks
     assert value(elsewhere, "rag_searches_total", index="knowledge", variant="") is None
-    labels = {item for _, pairs in found for item in pairs}
-    assert not [item for item in labels if "local" in item[1] or "other" in item[1] or "leave" in item[1]]
+    pairs_of_all = {item for _, pairs in found for item in pairs}
+    assert not [
+        item for item in pairs_of_all if "local" in item[1] or "other" in item[1] or "leave" in item[1]
+    ]
 
 
 def test_figures_of_the_catalog(project: Project) -> None:
