@@ -25,12 +25,14 @@ from rag_pipelines.config import (
     evaluation,
     experiment,
     filtering,
+    flags,
     gates,
     models,
     policy,
     quality,
     query,
     service,
+    telemetry,
 )
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
@@ -87,6 +89,11 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     AbstentionConfig,
     service.ServiceConfig,
     service.PrincipalConfig,
+    telemetry.TelemetryConfig,
+    flags.FlagsConfig,
+    flags.FlagsFile,
+    flags.RetrievalFlag,
+    flags.FlagRule,
     policy.PolicyConfig,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
@@ -263,12 +270,14 @@ def _validate(kind: str, data: Any) -> None:
         CONNECTORS[config.connector].params.model_validate(config.params)
     elif kind == "index":
         models.IndexConfig.model_validate(data)
+    elif kind == "flags":
+        flags.FlagsFile.model_validate(data)
     else:
         service.ServiceConfig.model_validate(data)
 
 
 def test_configuration_blocks_validate() -> None:
-    kinds = ("source", "index", "service")
+    kinds = ("source", "index", "service", "flags")
     found = blocks(*(f"yaml {kind}" for kind in kinds))
     for block in found:
         _validate(block.info.split()[1], yaml.safe_load(block.text))

@@ -74,6 +74,9 @@ def evaluate(
         Path | None,
         typer.Option("--as", help="JSON file: subject, tenant, groups, clearance. Ask as somebody."),
     ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="Measure this variant of configs/flags.yaml.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -83,6 +86,8 @@ def evaluate(
         configuration = load_configuration(environment.configs)
         found = load_suite(find_suite(environment.configs, suite), environment.configs.parent)
         name = configuration.index_named(index or found.config.index).index
+        if variant is not None:
+            configuration = configuration.with_variant(name, variant)
         tracking = environment.mlflow_tracking_uri
         client = open_client(tracking) if tracking is not None else None
         who = read_principal(principal) if principal is not None else OPERATOR

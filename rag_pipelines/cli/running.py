@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -89,10 +88,11 @@ def serve(
         import uvicorn
 
         from rag_pipelines.service.app import create_app
+        from rag_pipelines.service.logs import write_logs
 
-        logging.getLogger("rag_pipelines.service").setLevel(logging.INFO)
+        write_logs(service.telemetry.logs)
         app = create_app(environment, configuration, listening)
-    uvicorn.run(app, host=service.host, port=listening, log_level="warning", access_log=False)
+    uvicorn.run(app, host=service.host, port=listening, log_config=None, access_log=False)
 
 
 def up(

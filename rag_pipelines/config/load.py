@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel
 
 from rag_pipelines.config.files import SUFFIXES, ConfigFile, read_file
+from rag_pipelines.config.flags import FlagsFile, flags_path, overlaid, read_flags
 from rag_pipelines.config.models import IndexConfig, SourceConfig
 from rag_pipelines.config.policy import PolicyConfig
 from rag_pipelines.config.problems import problem_at, suggest, validate
@@ -32,6 +33,7 @@ class Configuration:
     indexes: Mapping[str, IndexConfig]
     service: ServiceConfig
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    flags: FlagsFile = field(default_factory=FlagsFile)
 
     def sources_of(self, index: str) -> tuple[str, ...]:
         """Names of the sources that the index reads, sorted."""
@@ -53,6 +55,18 @@ class Configuration:
         if name not in self.sources:
             raise ConfigError(f"there is no source {name!r}{suggest(name, list(self.sources))}")
         return self.sources[name]
+
+    def with_variant(self, index: str, variant: str) -> Configuration:
+        """The same, with the index as one of its variants has it. Raises ConfigError with the nearest one."""
+        flag = self.flags.retrieval.get(index)
+        known = flag.variants if flag is not None else {}
+        if variant not in known:
+            raise ConfigError(
+                f"index {index!r} has no variant {variant!r}{suggest(variant, list(known))}; "
+                "configs/flags.yaml names them"
+            )
+        changed = overlaid(self.indexes[index], known[variant])
+        return replace(self, indexes={**self.indexes, index: changed})
 
 
 def load_configuration(configs: Path, params_models: ParamsModels | None = None) -> Configuration:
@@ -85,6 +99,10 @@ def load_configuration(configs: Path, params_models: ParamsModels | None = None)
     policy = PolicyConfig()
     with _collecting(problems):
         policy = _policy(configs)
+    flags = FlagsFile()
+    if service is not None and not problems:
+        with _collecting(problems):
+            flags = read_flags(flags_path(configs, service.flags), indexes)
     if problems or service is None:
         raise ConfigError("\n".join(problems))
     return Configuration(
@@ -93,6 +111,7 @@ def load_configuration(configs: Path, params_models: ParamsModels | None = None)
         indexes=dict(sorted(indexes.items())),
         service=service,
         policy=policy,
+        flags=flags,
     )
 
 

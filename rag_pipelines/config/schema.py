@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from rag_pipelines.config.evaluation import EvaluationConfig
 from rag_pipelines.config.experiment import ExperimentConfig
+from rag_pipelines.config.flags import FlagsFile
 from rag_pipelines.config.models import IndexConfig, SourceConfig
 from rag_pipelines.config.policy import PolicyConfig
 from rag_pipelines.config.service import ServiceConfig
@@ -37,6 +38,7 @@ def json_schemas(params_models: Mapping[str, type[BaseModel]]) -> dict[str, dict
         "source": source,
         "index": IndexConfig.model_json_schema(),
         "service": ServiceConfig.model_json_schema(),
+        "flags": FlagsFile.model_json_schema(),
         "policy": PolicyConfig.model_json_schema(),
         "evaluation": EvaluationConfig.model_json_schema(),
         "experiment": ExperimentConfig.model_json_schema(),

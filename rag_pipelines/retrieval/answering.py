@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.config.retrieval import ContextConfig
 from rag_pipelines.core.filters import All, Condition
+from rag_pipelines.core.ports import CollectionReader
+from rag_pipelines.core.stages import stage
+from rag_pipelines.retrieval.abstention import Evidence, Judgement, evidence
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.expansion import Section, plain
 from rag_pipelines.retrieval.explain import Explanation
@@ -24,6 +27,23 @@ class Answer:
 
     sections: list[Section]
     ranked: Ranked
+
+    def evidence(
+        self, reader: CollectionReader, encoder: QueryEncoder, query: str, config: IndexConfig, parts: Parts
+    ) -> Evidence:
+        """The signs that the question would be judged by."""
+        ranked = self.ranked
+        asked = ranked.understanding.question if ranked.understanding is not None else query
+        return evidence(reader.search, asked, ranked, encoder, config, parts.reranker)
+
+    def judged(
+        self, reader: CollectionReader, encoder: QueryEncoder, query: str, config: IndexConfig, parts: Parts
+    ) -> Judgement | None:
+        """Whether the question is answered here; None where the index does not judge."""
+        if parts.abstainer is None:
+            return None
+        with stage("judge"):
+            return parts.abstainer.judge(config.index, self.evidence(reader, encoder, query, config, parts))
 
     def explained(
         self, reach: Reach, encoder: QueryEncoder, query: str, config: IndexConfig
@@ -80,4 +100,7 @@ def _understood(
     """Once a question, however many searches it takes: a rewriter is asked over the network."""
     if understander is None:
         return None
-    return understander.understand(query, Asked(reach.reader, encoder.sparse, reach.shown, reach.readable))
+    with stage("understand"):
+        return understander.understand(
+            query, Asked(reach.reader, encoder.sparse, reach.shown, reach.readable)
+        )

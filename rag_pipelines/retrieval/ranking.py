@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.filters import Condition
 from rag_pipelines.core.ports import SearchRequest
+from rag_pipelines.core.stages import stage
+from rag_pipelines.core.types import FloatArray, Hit
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.explain import Explanation, explain
 from rag_pipelines.retrieval.feedback import with_feedback
@@ -46,7 +48,7 @@ def rank(
     """At most k groups: encode what was understood, draw towards the first finds, fuse, make distinct, rerank."""
     retrieval = config.retrieval
     query = understood.question if understood is not None else query
-    plain = fusing(reach.reader.search, retrieval.weights)
+    plain = fusing(_staged(reach.reader.search), retrieval.weights)
 
     def drawn(text: str, expansions: Sequence[Expansion] = ()) -> SearchRequest:
         request = to_request(encoder, text, k, condition, config, expansions)
@@ -60,7 +62,11 @@ def rank(
     if reranker is None or retrieval.rerank is None:
         return Ranked(_groups(ask, reach, request, config), request, None, understood)
     wide = replace(request, limit=max(k, retrieval.rerank.top_n))
-    groups, reranking = rerank(reranker, query, _groups(ask, reach, wide, config), retrieval.rerank)
+    found = _groups(ask, reach, wide, config)
+    with stage("rerank", {"gen_ai.request.model": retrieval.rerank.model}) as span:
+        groups, reranking = rerank(reranker, query, found, retrieval.rerank)
+        span.set_attribute("rag.rerank.passages", reranking.passages)
+        span.set_attribute("rag.rerank.applied", reranking.applied)
     return Ranked(groups[:k], wide, reranking, understood)
 
 
@@ -108,13 +114,32 @@ def to_request(
             read = " ".join((query, *(other for found in expansions for other in found.synonyms)))
     return SearchRequest(
         limit=k,
-        dense=encoder.embedder().embed_query(read) if use_dense else None,
+        dense=_embedded(encoder, read) if use_dense else None,
         sparse=terms,
         condition=condition,
         fusion=retrieval.fusion,
         candidates=max(retrieval.candidates, k),
         rrf_k=retrieval.rrf_k,
     )
+
+
+def _embedded(encoder: QueryEncoder, text: str) -> FloatArray:
+    with stage("embed", {"gen_ai.operation.name": "embeddings"}) as span:
+        embedder = encoder.embedder()
+        span.set_attribute("gen_ai.request.model", embedder.description)
+        return embedder.embed_query(text)
+
+
+def _staged(ask: Ask) -> Ask:
+    """The engine's search, each call of it a stage."""
+
+    def staged(request: SearchRequest) -> list[Hit]:
+        with stage("search", {"db.operation.name": "search", "rag.limit": request.limit}) as span:
+            hits = ask(request)
+            span.set_attribute("db.response.returned_rows", len(hits))
+            return hits
+
+    return staged
 
 
 def _groups(ask: Ask, reach: Reach, request: SearchRequest, config: IndexConfig) -> list[Group]:

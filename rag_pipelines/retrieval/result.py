@@ -18,7 +18,8 @@ class SearchResult:
     """Passages of one version, best first.
 
     `confidence` and `answerable` are None where the index does not abstain, or cannot for want of a calibration
-    that fits; where it is not answerable there are passages only if they were asked for.
+    that fits; where it is not answerable there are passages only if they were asked for. `variant` names the settings
+    that answered, where they are not the index's own.
     """
 
     index: str
@@ -30,6 +31,7 @@ class SearchResult:
     understanding: Understanding | None = None
     confidence: float | None = None
     answerable: bool | None = None
+    variant: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `search --json` and the service answer.
@@ -45,6 +47,8 @@ class SearchResult:
             told["understanding"] = self.understanding.as_json()
         if self.confidence is not None:
             told |= {"confidence": round(self.confidence, 6), "answerable": self.answerable}
+        if self.variant is not None:
+            told["variant"] = self.variant
         passages = [passage_json(passage) for passage in self.passages]
         for passage, explanation in zip(passages, self.explanations or (), strict=False):
             passage["explanation"] = {**asdict(explanation), "matched": list(explanation.matched)}

@@ -13,10 +13,11 @@ from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition, MatchAny, Not
 from rag_pipelines.core.ports import CollectionReader, VectorEngine
+from rag_pipelines.core.stages import stage
 from rag_pipelines.core.types import Principal
 from rag_pipelines.index.points import visible_at
-from rag_pipelines.retrieval.abstention import Evidence, Judgement, evidence
-from rag_pipelines.retrieval.answering import Answer, answer
+from rag_pipelines.retrieval.abstention import Evidence
+from rag_pipelines.retrieval.answering import answer
 from rag_pipelines.retrieval.context import assemble
 from rag_pipelines.retrieval.encoding import QueryEncoder
 from rag_pipelines.retrieval.filters import Wanted, filter_condition
@@ -26,6 +27,7 @@ from rag_pipelines.retrieval.parts import Parts
 from rag_pipelines.retrieval.passages import to_passage
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.retrieval.signs import READ
+from rag_pipelines.retrieval.variants import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Searcher:
         self._catalog = catalog
         self._engine = engine
         self._encoder = encoder
-        self._parts = parts
+        self.parts = parts
         self._lock = threading.Lock()
         self._open: _Open | None = None
         self._stays = False
@@ -110,31 +112,53 @@ class Searcher:
         explained: bool = False,
         options: Options | None = None,
         passages_when_unanswerable: bool = False,
+        variant: Variant | None = None,
     ) -> SearchResult:
         """The k best passages that the principal may read, of the live version or an earlier published one.
 
         With `distinct` in the index's YAML no two of them say the same. `explained` adds where each ranking put
         them; `options` stand in for the index's `retrieval.context`. With `abstention` in the YAML, a question that
-        is not answered here gets no passages unless `passages_when_unanswerable`. Raises NotPublished, NotFound for
-        an unknown version, ConfigError for a filter that the index cannot have or a calibration that cannot be read,
-        EmbeddingError and EngineError.
+        is not answered here gets no passages unless `passages_when_unanswerable`. `variant` answers by other settings
+        of `retrieval` than the index's. Raises NotPublished, NotFound for an unknown version, ConfigError for a
+        filter that the index cannot have or a calibration that cannot be read, EmbeddingError and EngineError.
         """
-        settings = (options or Options()).over(self.config.retrieval.context)
-        asked = filter_condition(filters or {}, self.config)
+        with stage("retrieve", {"rag.index": self.config.index, "rag.k": k}) as span:
+            result = self._search(
+                query, k, principal, filters, version, explained, options, passages_when_unanswerable, variant
+            )
+            span.set_attribute("rag.version", result.version)
+            span.set_attribute("rag.passages", len(result.passages))
+            if result.answerable is not None:
+                span.set_attribute("rag.answerable", result.answerable)
+            return result
+
+    def _search(
+        self,
+        query: str,
+        k: int,
+        principal: Principal,
+        filters: Mapping[str, Wanted] | None,
+        version: int | None,
+        explained: bool,
+        options: Options | None,
+        passages_when_unanswerable: bool,
+        variant: Variant | None,
+    ) -> SearchResult:
+        config, parts = (variant.config, variant.parts) if variant is not None else (self.config, self.parts)
+        settings = (options or Options()).over(config.retrieval.context)
+        asked = filter_condition(filters or {}, config)
         number, opened, owned = self._at(version)
         reach = self._reach(opened, number, principal)
         try:
             condition = All((reach.readable, asked))
-            least = READ if self._parts.abstainer is not None else 0
-            found = answer(
-                reach, opened.encoder, query, k, condition, self.config, self._parts, settings, least
-            )
-            judged = self._judged(query, found, opened)
+            least = READ if parts.abstainer is not None else 0
+            found = answer(reach, opened.encoder, query, k, condition, config, parts, settings, least)
+            judged = found.judged(opened.reader, opened.encoder, query, config, parts)
             if judged is not None and not judged.answerable and not passages_when_unanswerable:
                 found = replace(found, sections=[])
             groups = [section.group for section in found.sections]
-            locations = find_locations(groups, reach, self.config.retrieval.locations)
-            reasons = found.explained(reach, opened.encoder, query, self.config) if explained else None
+            locations = find_locations(groups, reach, config.retrieval.locations)
+            reasons = found.explained(reach, opened.encoder, query, config) if explained else None
         finally:
             if owned:
                 opened.reader.close()
@@ -148,10 +172,11 @@ class Searcher:
             passages,
             found.ranked.reranking,
             reasons,
-            assemble(passages, settings.tokens, self._parts.tokenizer()) if settings.tokens else None,
+            assemble(passages, settings.tokens, self.parts.tokenizer()) if settings.tokens else None,
             found.ranked.understanding,
             judged.confidence if judged is not None else None,
             judged.answerable if judged is not None else None,
+            variant.name if variant is not None else None,
         )
 
     def evidence(self, query: str, principal: Principal, version: int | None = None) -> Evidence:
@@ -161,9 +186,9 @@ class Searcher:
         settings = Options().over(self.config.retrieval.context)
         try:
             found = answer(
-                reach, opened.encoder, query, READ, reach.readable, self.config, self._parts, settings, READ
+                reach, opened.encoder, query, READ, reach.readable, self.config, self.parts, settings, READ
             )
-            return self._evidence(query, found, opened)
+            return found.evidence(opened.reader, opened.encoder, query, self.config, self.parts)
         finally:
             if owned:
                 opened.reader.close()
@@ -178,17 +203,6 @@ class Searcher:
             principal,
         )
 
-    def _evidence(self, query: str, found: Answer, opened: _Open) -> Evidence:
-        ranked = found.ranked
-        asked = ranked.understanding.question if ranked.understanding is not None else query
-        reranker = self._parts.reranker
-        return evidence(opened.reader.search, asked, ranked, opened.encoder, self.config, reranker)
-
-    def _judged(self, query: str, found: Answer, opened: _Open) -> Judgement | None:
-        if self._parts.abstainer is None:
-            return None
-        return self._parts.abstainer.judge(self.config.index, self._evidence(query, found, opened))
-
     def warm(self) -> None:
         """Open the snapshot and load the model. Raises as `search` does."""
         self._current().encoder.embedder().embed_query("ready")
@@ -200,7 +214,7 @@ class Searcher:
 
     def close(self) -> None:
         """Close the open snapshot."""
-        self._parts.close()
+        self.parts.close()
         if self._open is not None:
             self._open.reader.close()
             self._open = None

@@ -13,14 +13,18 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.service import health, indexes, upkeep
+from rag_pipelines.service import health, indexes, scraping, upkeep
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.metrics import Metrics
+from rag_pipelines.service.observing import Observed, Observing
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.problems import BodyLimit, install
 from rag_pipelines.service.request_ids import RequestIds
+from rag_pipelines.service.tracing import open_tracing
+from rag_pipelines.service.variants import open_variants
 
 logger = logging.getLogger(__name__)
-ROUTERS = (indexes.router, upkeep.router, health.router)
+ROUTERS = (indexes.router, upkeep.router, health.router, scraping.router)
 
 
 def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:
@@ -29,11 +33,14 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     `port` is what it says that it listens on, where that is not the configured one.
     """
     service = configuration.service
+    observing = Observing(Metrics(service.telemetry))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.ExitStack() as closing:
-            app.state.parts = _open(environment, configuration, closing)
+            app.state.parts = _open(environment, configuration, observing.metrics, closing)
+            observing.tracer = open_tracing(service.telemetry, closing)
+            scraping.expose(app.state.parts, closing)
             logger.warning(
                 "no authentication: serving %s:%s as subject=%s tenant=%s groups=%s clearance=%s",
                 service.host,
@@ -50,8 +57,11 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         version=__version__,
         description="Reads exactly one published index version, under access control, with citations.",
         lifespan=lifespan,
+        # FastAPI's own telemetry, where this version has it, records paths and the messages of exceptions.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(BodyLimit, limit=service.max_request_bytes)
+    app.add_middleware(Observed, observing=observing)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
     install(app)
     for router in ROUTERS:
@@ -59,13 +69,16 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     return app
 
 
-def _open(environment: Environment, configuration: Configuration, closing: contextlib.ExitStack) -> Parts:
+def _open(
+    environment: Environment, configuration: Configuration, metrics: Metrics, closing: contextlib.ExitStack
+) -> Parts:
     """In the order in which they need one another; closed in the opposite one."""
     searchers = closing.enter_context(Searchers(environment, configuration))
     follower = Follower(searchers, configuration.service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
-    return Parts(environment, configuration, searchers, follower, _forget)
+    variants = open_variants(environment, configuration, searchers, closing)
+    return Parts(environment, configuration, searchers, follower, _forget, metrics, variants)
 
 
 def _forget(event: Event) -> None:

@@ -32,4 +32,6 @@ def readyz(request: Request) -> Any:
             waiting.append(str(error))
     if waiting:
         return problem(503, "; ".join(dict.fromkeys(waiting)), "/readyz")
+    if parts.variants.flags.fault is not None:
+        return {"status": "ready", "warnings": ["the new flags are broken, the last good ones are in force"]}
     return {"status": "ready"}

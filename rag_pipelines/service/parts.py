@@ -12,6 +12,8 @@ from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.metrics import Metrics
+from rag_pipelines.service.variants import Variants
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Parts:
     searchers: Searchers
     follower: Follower
     audit: Callable[[Event], None]
+    metrics: Metrics
+    variants: Variants
 
 
 def parts_of(request: Request) -> Parts:

@@ -27,6 +27,7 @@ from rag_pipelines.service.schemas import Problem
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+UNEXPECTED = "something went wrong here; the service's log has the details"
 STATUS: dict[type[RagPipelinesError], int] = {
     ConfigError: 400,
     AccessDenied: 403,
@@ -73,7 +74,7 @@ def install(app: FastAPI) -> None:
     async def expected(request: Request, error: Exception) -> Response:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         if status >= 500 and not isinstance(error, NotPublished):
-            logger.error("path=%s error=%s", request.url.path, error)
+            logger.error("error=%s %s", type(error).__name__, error)
         return problem(status, str(error), request.url.path)
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -96,9 +97,8 @@ def install(app: FastAPI) -> None:
         return problem(error.status_code, detail, request.url.path, error.headers)
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        # The server logs the traceback: starlette raises the error again after this answer.
-        logger.error("path=%s unexpected=%s", request.url.path, type(error).__name__)
-        return problem(500, "something went wrong here; the service's log has the details", request.url.path)
+        # What `Observed` did not see; the server logs the traceback: starlette raises the error again.
+        return problem(500, UNEXPECTED, request.url.path)
 
     app.add_exception_handler(RagPipelinesError, expected)
     app.add_exception_handler(RequestValidationError, invalid)

@@ -256,6 +256,7 @@ class SearchAnswer(BaseModel):
 
     index: str
     version: int
+    variant: str | None = Field(default=None, description="Other settings of retrieval, that a flag chose.")
     reranking: RerankingBody | None = Field(default=None, description="Where the index has a reranker.")
     understanding: UnderstandingBody | None = Field(
         default=None, description="Where the index does anything to questions."

@@ -8,6 +8,7 @@ from rag_pipelines.config.load import suggest
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.asking import Asker
+from rag_pipelines.service.observing import seen
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.schemas import SearchBody
 
@@ -21,12 +22,16 @@ def check_index(parts: Parts, index: str) -> None:
 
 def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> SearchResult:
     """What the asker may read of an index. Raises HTTPException and what `Searcher.search` raises."""
+    noting = seen()
+    noting.says(body.query)
     service = parts.configuration.service
     if len(body.query) > service.max_query_chars:
         raise HTTPException(422, f"query: is longer than {service.max_query_chars} characters")
     if body.k > service.max_k:
         raise HTTPException(422, f"k: must be at most {service.max_k}")
     check_index(parts, index)
+    variant = parts.variants.choose(index, asker.principal, asker.request)
+    noting.searches(index, variant.name if variant is not None else None)
     result = parts.searchers.get(index).search(
         body.query,
         body.k,
@@ -36,7 +41,9 @@ def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> Se
         explained=body.explain,
         options=body.options(),
         passages_when_unanswerable=body.passages_when_unanswerable,
+        variant=variant,
     )
+    parts.metrics.searched(result, asker.principal.tenant)
     parts.audit(
         Event(
             "search",
@@ -45,7 +52,12 @@ def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> Se
             asker.principal.tenant,
             asker.credential,
             asker.request,
-            {"query": body.query, "version": result.version, "documents": documents_of(result)},
+            {
+                "query": body.query,
+                "version": result.version,
+                "documents": documents_of(result),
+                **({"variant": result.variant} if result.variant is not None else {}),
+            },
         )
     )
     return result

@@ -103,7 +103,7 @@ def answers(judged: JudgedSet, settings: Mapping[str, Any]) -> tuple[dict[str, l
     with Searchers(environment, configuration) as searchers:
         searcher = searchers.get(INDEX)
         if retrieval.rerank is not None and retrieval.rerank.model == NAME:
-            searcher._parts = replace(searcher._parts, reranker=LateInteraction())
+            searcher.parts = replace(searcher.parts, reranker=LateInteraction())
         searcher.warm()
         for query_id, text in judged.queries.items():
             began = time.perf_counter()

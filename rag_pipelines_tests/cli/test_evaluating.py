@@ -95,6 +95,22 @@ def test_another_version_and_a_stored_run_are_compared_with(asked: Commands, tmp
     assert "stored as e" in shown.stdout
 
 
+def test_a_variant_is_measured_and_compared_with_the_index_s_own_settings(asked: Commands) -> None:
+    own = asked.json("eval", "pages")
+    variants = {"terms": {"mode": "sparse"}}
+    asked.project.configure("flags", {"retrieval": {"knowledge": {"variants": variants}}})
+    try:
+        found = asked.json("eval", "pages", "--variant", "terms", "--against", own["id"])
+        wrong = asked.run("eval", "pages", "--variant", "term")
+    finally:
+        (asked.project.root / "configs" / "flags.yaml").unlink()
+    before, run = read_run(Path(own["run"])), read_run(Path(found["run"]))
+    assert (before.settings["retrieval"]["mode"], run.settings["retrieval"]["mode"]) == ("hybrid", "sparse")
+    assert before.fingerprint != run.fingerprint
+    assert wrong.exit_code != 0
+    assert "no variant 'term'; did you mean 'terms'?" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -91,6 +91,7 @@ def test_the_files_are_written(tmp_path: Path) -> None:
         "source.schema.json",
         "index.schema.json",
         "service.schema.json",
+        "flags.schema.json",
         "policy.schema.json",
         "evaluation.schema.json",
         "experiment.schema.json",
