@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from rag_pipelines.catalog import searches as search_rows
 from rag_pipelines.catalog.memory_tables import feedback, searches
@@ -44,22 +45,18 @@ def save_feedback(tx: Transaction, index: str, tenant: str, subject: str, given:
         raise NotShown("citation: is none of the passages of this request")
     citation = given.citation or WHOLE
     said = {"at": now(), "useful": given.useful, "comment": given.comment}
-    own = feedback.c
-    same = (own.request == given.request) & (own.citation == citation)
-    known = tx.execute(sa.select(own.id).where(same).with_for_update()).scalar()
-    if known is not None:
-        tx.execute(sa.update(feedback).where(own.id == known).values(**said))
-    else:
-        values: dict[str, Any] = {
-            **{name: asked[-1][name] for name in ("version", "variant", "tenant", "subject", "person")},
-            **said,
-            "request": given.request,
-            "citation": citation,
-            "index_name": index,
-            "passages": passages,
-        }
-        known = tx.execute(sa.insert(feedback).values(**values).returning(own.id)).scalar_one()
-    return rows_of(tx.execute(sa.select(feedback).where(own.id == known)))[0]
+    values: dict[str, Any] = {
+        **{name: asked[-1][name] for name in ("version", "variant", "tenant", "subject", "person")},
+        **said,
+        "request": given.request,
+        "citation": citation,
+        "index_name": index,
+        "passages": passages,
+    }
+    insert: Any = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(feedback).values(**values)
+    statement = statement.on_conflict_do_update(index_elements=["request", "citation"], set_=said)
+    return rows_of(tx.execute(statement.returning(*feedback.c)))[0]
 
 
 def rated(catalog: Catalog, index: str) -> list[Row]:

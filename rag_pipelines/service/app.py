@@ -11,16 +11,16 @@ from fastapi import FastAPI
 from rag_pipelines import __version__
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
-from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.service import health, indexes, upkeep
+from rag_pipelines.service import feedback, health, indexes, upkeep
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.memory import opened_memory
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.problems import BodyLimit, install
 from rag_pipelines.service.request_ids import RequestIds
 
 logger = logging.getLogger(__name__)
-ROUTERS = (indexes.router, upkeep.router, health.router)
+ROUTERS = (indexes.router, feedback.router, upkeep.router, health.router)
 
 
 def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:
@@ -62,11 +62,8 @@ def create_app(environment: Environment, configuration: Configuration, port: int
 def _open(environment: Environment, configuration: Configuration, closing: contextlib.ExitStack) -> Parts:
     """In the order in which they need one another; closed in the opposite one."""
     searchers = closing.enter_context(Searchers(environment, configuration))
+    memory = closing.enter_context(opened_memory(searchers.catalog, configuration.policy))
     follower = Follower(searchers, configuration.service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
-    return Parts(environment, configuration, searchers, follower, _forget)
-
-
-def _forget(event: Event) -> None:
-    """Where no audit log is kept."""
+    return Parts(environment, configuration, searchers, follower, memory.audit, memory)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import HTTPException
 
 from rag_pipelines.config.load import suggest
-from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.asking import Asker
 from rag_pipelines.service.parts import Parts
+from rag_pipelines.service.remembering import remember_search
 from rag_pipelines.service.schemas import SearchBody
 
 
@@ -37,20 +37,5 @@ def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> Se
         options=body.options(),
         passages_when_unanswerable=body.passages_when_unanswerable,
     )
-    parts.audit(
-        Event(
-            "search",
-            asker.actor,
-            index,
-            asker.principal.tenant,
-            asker.credential,
-            asker.request,
-            {"query": body.query, "version": result.version, "documents": documents_of(result)},
-        )
-    )
+    remember_search(parts, asker, index, body.query, result)
     return result
-
-
-def documents_of(result: SearchResult) -> list[str]:
-    """Ids of the documents whose passages were returned, best first, each once."""
-    return list(dict.fromkeys(passage.citation.doc_id for passage in result.passages))
