@@ -38,6 +38,11 @@ class GroupCommit(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many items nobody has begun to write."""
+        return self._queue.qsize()
+
     def put(self, item: T) -> None:
         """Hand an item over. Raises CatalogError where it cannot be written, or not in time."""
         if self._closing.is_set():
