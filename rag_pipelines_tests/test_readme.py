@@ -26,6 +26,7 @@ from rag_pipelines.config import (
     experiment,
     filtering,
     gates,
+    memory,
     models,
     policy,
     quality,
@@ -88,6 +89,8 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     service.ServiceConfig,
     service.PrincipalConfig,
     policy.PolicyConfig,
+    memory.AuditConfig,
+    memory.QueriesConfig,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
 ]
