@@ -183,7 +183,7 @@ class Walk:
         return None
 
     def _signed(self, row: Sequence[Any], stage: int) -> bool:
-        return line_hash(row[:10], self.keys[stage]) == row[10]
+        return line_hash(row[:10], self.keys[stage]) == str(row[10])
 
     def _attests(self, told: Mapping[str, Any]) -> bool:
         """Whether a line about trimming agrees with where this chain begins."""
@@ -219,14 +219,15 @@ def verify(
             at = (walk.last or 0) + 1 if wrong == MISSING else row[0]
             bad = (at, wrong)
             break
-    bad = bad or walk.ended(head)
+    line, problem = bad or walk.ended(head) or (None, None)
     return Verified(
         walk.lines,
         walk.first,
         walk.last,
         walk.hash if walk.lines else None,
-        *(bad if bad is not None else (None, None)),
-        unchecked=tuple(sorted(seq for seq in anchors if walk.first is not None and seq < walk.first - 1)),
+        line,
+        problem,
+        tuple(sorted(seq for seq in anchors if walk.first is not None and seq < walk.first - 1)),
     )
 
 

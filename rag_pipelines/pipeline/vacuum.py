@@ -98,7 +98,7 @@ def vacuum(
     if changed or asked_before:
         refresh_readers(workspace, index, None if asked_before else changed)
     gone = _forget_rows(workspace)
-    forgotten = forget_old(workspace)
+    old = forget_old(workspace)
     removed = size = 0
     if artifacts:
         with workspace.catalog.begin() as tx:
@@ -116,7 +116,7 @@ def vacuum(
         gone,
         removed,
         size,
-        forgotten.total,
+        old.total,
         audit.anchor(workspace.catalog),
     )
 

@@ -53,6 +53,7 @@ class FeedbackGiven(BaseModel):
     responses={
         404: described("No such index, or no request of yours that is still remembered"),
         422: described("A field of the request is invalid, or the citation is none of the request's"),
+        503: described("The catalog cannot be written"),
     },
 )
 def give_feedback(index: IndexName, body: FeedbackBody, request: Request, asker: Telling) -> FeedbackGiven:

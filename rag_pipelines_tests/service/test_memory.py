@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +15,37 @@ import pytest
 from fastapi.testclient import TestClient
 
 from rag_pipelines.catalog import audit, searches
+from rag_pipelines.catalog.audit import AuditLog
 from rag_pipelines.catalog.memory_tables import feedback as feedback_rows
 from rag_pipelines.catalog.memory_tables import searches as search_rows
-from rag_pipelines.catalog.store import Row, rows_of
+from rag_pipelines.catalog.store import Row, open_catalog, rows_of
 from rag_pipelines_tests.project import Project
 from rag_pipelines_tests.service.conftest import LEAVE, SETTINGS, running
 
+ROOMY = {**SETTINGS, "max_request_bytes": 4000}
+ASKING = """
+import sys, threading
+from rag_pipelines.catalog.searches import Search
+from rag_pipelines.catalog.store import now, open_catalog
+from rag_pipelines.config.memory import AuditConfig
+from rag_pipelines.config.policy import PolicyConfig
+from rag_pipelines.core.events import Event
+from rag_pipelines.service.memory import Memory
+
+memory = Memory(open_catalog(sys.argv[1]), PolicyConfig(audit=AuditConfig(mode=sys.argv[2])))
+told = threading.Lock()
+
+def ask(thread):
+    for number in range(100000):
+        request = f"{thread}-{number}"
+        event = Event("search", "user:ana", "k", "acme", "none", request)
+        memory.searched(event, Search(request, now(), "k", 1, "acme", "ana", (), query="how?"))
+        with told:
+            print(request, flush=True)
+
+for thread in range(4):
+    threading.Thread(target=ask, args=(thread,)).start()
+"""
 QUERY = "How many days of leave move into the next year?"
 
 
@@ -24,7 +53,7 @@ QUERY = "How many days of leave move into the next year?"
 def remembered(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Two pages of the staff."""
     made = Project(tmp_path_factory.mktemp("remembered") / "project")
-    made.configure("service", SETTINGS)
+    made.configure("service", ROOMY)
     made.write("leave.md", LEAVE)
     made.write("travel.md", "# Travel\n\nLeave early and book trains before flights.\n")
     made.sync()
@@ -120,6 +149,31 @@ def test_every_answered_search_is_there_after_the_service_ended(remembered: Proj
     assert {line["request"] for line in lines(remembered, "search")[-5:]} == answered
 
 
+@pytest.mark.parametrize("mode", ["strict", "fast"])
+def test_a_killed_service_leaves_an_unbroken_log_and_in_strict_mode_all_that_it_answered(
+    database_url: str, mode: str
+) -> None:
+    open_catalog(database_url).close()
+    asking = subprocess.Popen(
+        [sys.executable, "-c", ASKING, database_url, mode], stdout=subprocess.PIPE, text=True
+    )
+    assert asking.stdout is not None
+    answered = {asking.stdout.readline().strip() for _ in range(40)}
+    os.kill(asking.pid, signal.SIGKILL)
+    answered |= {line for line in asking.communicate()[0].split("\n")[:-1] if line}
+    catalog = open_catalog(database_url)
+    result = audit.verify_log(catalog, AuditLog())
+    logged = {row["request"] for row in audit.lines_since(catalog)}
+    rows = [row["request"] for row in searches.asked(catalog, "k")]
+    catalog.close()
+    assert result.right, result.problem
+    assert len(rows) == len(logged) == result.lines
+    assert set(rows) == logged
+    if mode == "strict":
+        assert answered <= logged
+        assert len(logged - answered) <= 4, "each thread waited for one at most"
+
+
 def test_what_cannot_be_remembered_is_not_answered(client: TestClient, remembered: Project) -> None:
     with remembered.workspace() as workspace, workspace.catalog.begin() as tx:
         tx.exec_driver_sql("ALTER TABLE searches RENAME TO lost")
@@ -174,14 +228,15 @@ def test_feedback_is_stored_with_what_was_shown(client: TestClient, remembered: 
 
 def test_feedback_is_only_for_ones_own_requests(client: TestClient, remembered: Project) -> None:
     request, _ = ask(client)
-    remembered.configure("service", {**SETTINGS, "principal": {**SETTINGS["principal"], "subject": "bo"}})  # type: ignore[dict-item]
+    other_person = {"subject": "bo", "tenant": "acme", "groups": ["staff"]}
+    remembered.configure("service", {**ROOMY, "principal": other_person})
     try:
         with running(remembered) as other:
             refused = other.post(
                 "/v1/indexes/knowledge/feedback", json={"request_id": request, "useful": True}
             )
     finally:
-        remembered.configure("service", SETTINGS)
+        remembered.configure("service", ROOMY)
     unknown = client.post("/v1/indexes/knowledge/feedback", json={"request_id": "0" * 32, "useful": True})
     assert (refused.status_code, unknown.status_code) == (404, 404)
     assert refused.json()["detail"] == unknown.json()["detail"]
