@@ -158,7 +158,7 @@ class Walk:
             (length > reached, reached + 1, f"is missing: the log was {length} lines long"),
             (length < reached, length + 1, f"is not of this log, which has {length} lines"),
             (newest != self.hash, reached, "is not the line that was written last"),
-            (beyond is not None, reached + 1, f"is missing: line {beyond} was anchored"),
+            (self.whole and beyond is not None, reached + 1, f"is missing: line {beyond} was anchored"),
             (self.anchors.get(first - 1, self.before) != self.before, first - 1, REWRITTEN),
             (
                 self.whole and first > 1 and not self.attested,

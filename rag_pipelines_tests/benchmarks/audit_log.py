@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -36,6 +38,25 @@ SHOWN = tuple(
     (f"11111111-0000-5000-8000-{number:012d}", DOCUMENTS[number], number + 1) for number in range(8)
 )
 BULK = 5_000
+BESIDE = "strict beside a sync"
+
+
+SYNCING = """
+import sys
+from rag_pipelines.catalog import documents
+from rag_pipelines.catalog.store import open_catalog
+from rag_pipelines_tests.catalog.rows import listed
+
+catalog, number = open_catalog(sys.argv[1]), 0
+while True:
+    rows = [listed(f"{number + one}.md") for one in range(500)]
+    with catalog.begin() as tx:
+        documents.save_listed(tx, rows)
+    if not number:
+        print("ready", flush=True)
+    number += 500
+"""
+"""A process that writes to the catalog as fast as it can, in transactions of the size that a listing has."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +93,7 @@ def event(number: int) -> Event:
 
 def appended(catalog: Catalog, mode: str, threads: int, count: int) -> Appended:
     """`count` searches of `threads` threads."""
-    policy = PolicyConfig(audit=AuditConfig.model_validate({"mode": mode}))
+    policy = PolicyConfig(audit=AuditConfig.model_validate({"mode": mode.split(maxsplit=1)[0]}))
     memory = Memory(catalog, policy)
     memory.searched(event(0), search(0))
 
@@ -132,8 +153,21 @@ def databases(folder: Path, postgres: bool) -> Iterator[list[str]]:
         yield [*urls, url]
 
 
+@contextmanager
+def syncing(url: str) -> Iterator[None]:
+    """Somebody else writes for the length of the block."""
+    writer = subprocess.Popen([sys.executable, "-c", SYNCING, url], stdout=subprocess.PIPE, text=True)
+    try:
+        if writer.stdout is None or writer.stdout.readline() != "ready\n":
+            raise RuntimeError("the process that writes did not start")
+        yield
+    finally:
+        writer.kill()
+        writer.wait()
+
+
 def run(urls: list[str], lines: int, count: int, threads: list[int]) -> tuple[list[Checked], list[Appended]]:
-    """Both parts on each database."""
+    """Both parts on each database; the last row of each is beside a process that writes without a pause."""
     walked, written = [], []
     for url in urls:
         catalog = open_catalog(url)
@@ -143,6 +177,8 @@ def run(urls: list[str], lines: int, count: int, threads: list[int]) -> tuple[li
             for mode in ("strict", "fast")
             for number in threads
         ]
+        with syncing(url):
+            written.append(appended(catalog, BESIDE, threads[-1], max(count // 4, 1)))
         catalog.close()
     return walked, written
 

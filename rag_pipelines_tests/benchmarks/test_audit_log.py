@@ -19,7 +19,8 @@ def test_every_search_that_is_timed_is_in_the_log(tmp_path: Path) -> None:
         ("strict", 2, 8),
         ("fast", 1, 2),
         ("fast", 2, 8),
+        ("strict beside a sync", 2, 2),
     ]
     catalog = open_catalog(url)
-    assert audit.verify_log(catalog, AuditLog()).lines == 50 + (2 + 8) * 2 + 4
+    assert audit.verify_log(catalog, AuditLog()).lines == 50 + (2 + 8) * 2 + 2 + 5
     catalog.close()
