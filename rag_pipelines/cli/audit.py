@@ -167,7 +167,7 @@ def _anchors(given: Sequence[str]) -> dict[int, str]:
 
 def _read(path: str) -> list[str]:
     try:
-        return [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+        return Path(path).read_text(encoding="utf-8").split() or [""]
     except (OSError, UnicodeDecodeError):
         return [""]
 
@@ -197,7 +197,11 @@ def _write(target: TextIO, rows: Iterable[Mapping[str, Any]], as_lines: bool) ->
 
 
 def _line(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "details": json.loads(row["details"])}
+    """With the details as an object, unless somebody made something else of them."""
+    try:
+        return {**row, "details": json.loads(row["details"])}
+    except ValueError:
+        return dict(row)
 
 
 def _moment(given: str | None, option: str) -> str | None:

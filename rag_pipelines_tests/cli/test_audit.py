@@ -47,7 +47,8 @@ def test_verify_names_the_first_bad_line_and_exits_with_one(commands: Commands) 
     whole = commands.json("audit", "verify")
     assert (whole["right"], whole["lines"], whole["bad"]) == (True, 3, None)
     assert "unbroken" in commands.run("audit", "verify").stdout
-    tamper(commands, "UPDATE audit_lines SET actor = 'user:cy' WHERE seq = 2")
+    tamper(commands, "UPDATE audit_lines SET details = 'nothing' WHERE seq = 2")
+    assert commands.json("audit", "list")["lines"][1]["details"] == "nothing"
     done = commands.run("audit", "verify")
     assert done.exit_code == 1
     assert "line 2 was changed" in done.stderr
@@ -69,8 +70,10 @@ def test_an_anchor_finds_a_log_that_was_cut_off(commands: Commands, tmp_path: Pa
     for given in (anchor, str(anchors)):
         done = commands.run("audit", "verify", "--anchor", given)
         assert (done.exit_code, "line 3 is missing: line 3 was anchored" in done.stderr) == (1, True)
-    wrong = commands.run("audit", "verify", "--anchor", "3:abc")
-    assert (wrong.exit_code, "neither SEQ:HASH nor a file" in wrong.stderr) == (1, True)
+    anchors.write_text("", encoding="utf-8")
+    for given in ("3:abc", str(anchors)):
+        wrong = commands.run("audit", "verify", "--anchor", given)
+        assert (wrong.exit_code, "neither SEQ:HASH nor a file" in wrong.stderr) == (1, True)
 
 
 def test_list_shows_the_newest_first(commands: Commands) -> None:
