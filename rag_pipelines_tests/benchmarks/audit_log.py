@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +38,7 @@ SHOWN = tuple(
     (f"11111111-0000-5000-8000-{number:012d}", DOCUMENTS[number], number + 1) for number in range(8)
 )
 BULK = 5_000
+KINDS = ["sqlite", "postgresql"]
 BESIDE = "strict beside a sync"
 
 
@@ -136,10 +137,10 @@ def checked(catalog: Catalog, lines: int) -> Checked:
 
 
 @contextmanager
-def databases(folder: Path, postgres: bool) -> Iterator[list[str]]:
+def databases(folder: Path, kinds: Sequence[str]) -> Iterator[list[str]]:
     """URLs of empty databases that flush to the disk, unlike those of the tests."""
-    urls = [f"sqlite:///{folder / 'catalog.sqlite'}"]
-    if not postgres:
+    urls = [f"sqlite:///{folder / 'catalog.sqlite'}"] if "sqlite" in kinds else []
+    if "postgresql" not in kinds:
         yield urls
         return
     with postgres_server() as server:
@@ -189,11 +190,11 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--searches", type=int, default=4_000)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--sqlite-only", action="store_true")
+    parser.add_argument("--databases", nargs="+", choices=KINDS, default=KINDS)
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        databases(Path(folder), not given.sqlite_only) as urls,
+        databases(Path(folder), given.databases) as urls,
     ):
         walked, written = run(urls, given.lines, given.searches, given.threads)
     print(
