@@ -27,6 +27,7 @@ from rag_pipelines.config import (
     filtering,
     flags,
     gates,
+    memory,
     models,
     policy,
     quality,
@@ -95,6 +96,8 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     flags.RetrievalFlag,
     flags.FlagRule,
     policy.PolicyConfig,
+    memory.AuditConfig,
+    memory.QueriesConfig,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
 ]

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
+from rag_pipelines.catalog.audit import AuditLog
 from rag_pipelines.catalog.control_tables import reindex_requests
 from rag_pipelines.catalog.store import Catalog, Row, now, reading, rows_of
+from rag_pipelines.core.events import Event
 
 PENDING, STARTED, DONE, FAILED = "pending", "started", "done", "failed"
 
 
-def request_reindex(catalog: Catalog, source: str, uri_prefix: str, force: bool, by: str) -> Row:
-    """Ask for it; one that asks for the same and still waits is returned instead of a second."""
+def request_reindex(
+    catalog: Catalog,
+    source: str,
+    uri_prefix: str,
+    force: bool,
+    by: str,
+    told: tuple[AuditLog, Event] | None = None,
+) -> Row:
+    """Ask for it; one that asks for the same and still waits is returned instead of a second.
+
+    `told` is what the audit log then says, with the request's number added.
+    """
     own = reindex_requests.c
     with catalog.begin() as tx:
         same = sa.select(reindex_requests).where(
@@ -31,6 +45,9 @@ def request_reindex(catalog: Catalog, source: str, uri_prefix: str, force: bool,
             "detail": "",
         }
         number = tx.execute(sa.insert(reindex_requests).values(values).returning(own.id)).scalar_one()
+        if told is not None:
+            log, event = told
+            log.append(tx, replace(event, details={**event.details, "number": number}))
         return {**values, "id": number}
 
 

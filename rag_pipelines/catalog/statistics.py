@@ -80,6 +80,9 @@ SIZES: dict[str, tuple[int, dict[str, int]]] = {
     "evaluations": (1_000, {"run": EACH, "suite": 10, "index_name": 2}),
     "verdicts": (100, {"index_name": 1, "number": EACH}),
     "gate_overrides": (10, {"index_name": 1, "number": EACH}),
+    "audit_lines": (10_000_000, {"at": EACH}),
+    "searches": (1_000_000, {"request": EACH, "at": EACH, "person": 1_000}),
+    "feedback": (100_000, {"request": EACH, "citation": EACH, "at": EACH, "person": 1_000}),
 }
 """Table -> rows, and how many different values each indexed column has."""
 

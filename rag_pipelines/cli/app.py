@@ -11,6 +11,7 @@ import typer
 
 from rag_pipelines import __version__
 from rag_pipelines.cli import (
+    audit,
     calibrating,
     duplicates,
     evaluating,
@@ -46,6 +47,7 @@ evaluating.register(app)
 calibrating.register(app)
 experimenting.register(app)
 golden.register(app)
+audit.register(app)
 
 
 def _print_version(wanted: bool) -> None:

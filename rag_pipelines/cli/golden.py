@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rag_pipelines.catalog.store import open_catalog
 from rag_pipelines.cli.inspect import Index, Json
 from rag_pipelines.cli.output import failures, print_json, print_table, say
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
+from rag_pipelines.core.errors import ConfigError
+from rag_pipelines.evaluation.asked import asked_of
 from rag_pipelines.evaluation.asking import inventory
 from rag_pipelines.evaluation.candidates import propose, read_asked
 from rag_pipelines.evaluation.goldens import freeze, lint
@@ -87,7 +91,13 @@ def freeze_suite(suite: Name, as_json: Json = False) -> None:
 
 def propose_candidates(
     suite: Name,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON lines, oldest first.")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="JSON lines, oldest first.")
+    ] = None,
+    from_catalog: Annotated[
+        bool, typer.Option("--catalog", help="Read the service's own log of searches and feedback.")
+    ] = False,
+    index: Index = None,
     people: Annotated[int, typer.Option("--people", min=1, help="How many must stand behind one.")] = 2,
     frequent: Annotated[
         int, typer.Option("--frequent", min=1, help="How often a question without rating must be asked.")
@@ -98,7 +108,14 @@ def propose_candidates(
     with failures(as_json):
         environment = read_environment()
         found = load_suite(find_suite(environment.configs, suite), environment.configs.parent)
-        rows = [row for path in files for row in read_asked(path)]
+        rows = [row for path in files or [] for row in read_asked(path)]
+        if from_catalog:
+            configuration = load_configuration(environment.configs)
+            name = configuration.index_named(index or found.config.index).index
+            with contextlib.closing(open_catalog(environment.database_url)) as catalog:
+                rows += asked_of(catalog, name)
+        elif not files:
+            raise ConfigError("name files of logs, or read the service's own with --catalog")
         candidates = propose(rows, found, people, frequent)
     if as_json:
         print_json(

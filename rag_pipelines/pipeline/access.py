@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from rag_pipelines.catalog import latencies, staged, versions
 from rag_pipelines.catalog import points as point_rows
+from rag_pipelines.catalog.documents import access_of
 from rag_pipelines.catalog.store import Row, batches
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
+from rag_pipelines.pipeline.operator import operator, told_rights
 from rag_pipelines.pipeline.payload import access_key, access_payload
 from rag_pipelines.pipeline.readers import refresh_readers
 from rag_pipelines.pipeline.workspace import Workspace
@@ -65,5 +68,7 @@ def _apply(workspace: Workspace, index: str, batch: Sequence[Row]) -> set[str]:
         staged.save_staged(
             tx, index, [{"doc_id": name, "access_key": access_key(row)} for name, row in rows.items()]
         )
+        told = told_rights((name, None, access_of(row)) for name, row in rows.items())
+        workspace.audit.append(tx, Event("rights.apply", operator(), index, details={"rights": told}))
     fault_point("access.saved")
     return set(stored)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 
 from rag_pipelines.catalog import approvals, marks
 from rag_pipelines.catalog import documents as document_rows
 from rag_pipelines.catalog.store import Row
 from rag_pipelines.core.errors import NotFound
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
+from rag_pipelines.core.ids import content_hash
 from rag_pipelines.pipeline.observe import delete_documents
+from rag_pipelines.pipeline.operator import operator, system_user
 from rag_pipelines.pipeline.workspace import Workspace, indexes_of
 
 
@@ -43,7 +45,7 @@ def approve(workspace: Workspace, approval: Row, by: str | None = None) -> int:
     config = workspace.configuration.source_named(approval["source"])
     known = document_rows.source_row(workspace.catalog, config.source)
     with workspace.catalog.begin() as tx:
-        held = approvals.decide(tx, approval["id"], by or getpass.getuser())
+        held = approvals.decide(tx, approval["id"], by or system_user())
         missing = document_rows.live_among(tx, held).get(config.source, [])
         if missing:
             delete_documents(
@@ -54,5 +56,12 @@ def approve(workspace: Workspace, approval: Row, by: str | None = None) -> int:
                 known["listed_at"] if known else None,
                 marks.next_tick(tx, config.source),
             )
+        told = {
+            "approval": approval["id"],
+            "held": len(held),
+            "deleted": len(missing),
+            "documents_hash": content_hash("\n".join(sorted(missing))),
+        }
+        workspace.audit.append(tx, Event("approve", operator(by), config.source, details=told))
     fault_point("approve.decided")
     return len(missing)

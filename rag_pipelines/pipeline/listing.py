@@ -26,13 +26,15 @@ BATCH = 500
 class Difference:
     """A listed document that the catalog does not have like this.
 
-    `edited`: its bytes may be others (also where it is new); `regraded`: its rights are others.
+    `edited`: its bytes may be others (also where it is new); `regraded`: its rights are others
+    than `before`.
     """
 
     row: dict[str, Any]
     added: bool
     edited: bool
     regraded: bool
+    before: Access | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ class Comparison:
             added = doc_id in self.added
             edited = added or known[doc_id].version != row["version"]
             regraded = not added and rights[doc_id] != rows.access_of(row)
-            found.append(Difference(row, added, edited, regraded))
+            found.append(Difference(row, added, edited, regraded, rights.get(doc_id)))
             if not added:
                 self.found["access_changed" if regraded and not edited else "changed"] += 1
         return found

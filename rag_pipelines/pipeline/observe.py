@@ -15,11 +15,13 @@ from rag_pipelines.catalog.shards import register_source
 from rag_pipelines.catalog.store import Row, Transaction, now
 from rag_pipelines.config.models import SourceConfig
 from rag_pipelines.core.errors import SourceError
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ids import shard_of
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.core.types import Excluded, SourceItem
-from rag_pipelines.pipeline.listing import Comparison
+from rag_pipelines.pipeline.listing import Comparison, Difference
+from rag_pipelines.pipeline.operator import operator, told_rights
 from rag_pipelines.pipeline.progress import Silent, elapsed_ms
 from rag_pipelines.pipeline.workspace import Workspace, indexes_of
 
@@ -109,7 +111,16 @@ class _Listing:
             rows.save_listed(tx, saved)
             rows.forget_past(tx, [difference.row["doc_id"] for difference in changed if difference.added])
             self._mark_shards(tx, saved)
+            self._tell_rights(tx, changed)
         fault_point("observe.recorded")
+
+    def _tell_rights(self, tx: Transaction, changed: Sequence[Difference]) -> None:
+        told = told_rights(
+            (one.row["doc_id"], one.before, rows.access_of(one.row)) for one in changed if one.regraded
+        )
+        if told:
+            event = Event("rights.change", operator(), self.config.source, details={"rights": told})
+            self.workspace.audit.append(tx, event)
 
     def _settle_deletions(self, tx: Transaction, comparison: Comparison) -> None:
         name = self.config.source

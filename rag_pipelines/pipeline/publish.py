@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rag_pipelines.catalog import collection_rows, latencies, marks, staged, versions
 from rag_pipelines.catalog import gates as gate_rows
 from rag_pipelines.catalog.store import Row, Transaction, now
 from rag_pipelines.core.errors import NotPublished
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.pipeline.candidates import make_ready
@@ -16,6 +18,7 @@ from rag_pipelines.pipeline.chunk import chunk
 from rag_pipelines.pipeline.deduplicate import deduplicate
 from rag_pipelines.pipeline.embed import embed
 from rag_pipelines.pipeline.gates import judged_candidate
+from rag_pipelines.pipeline.operator import operator
 from rag_pipelines.pipeline.progress import elapsed_ms
 from rag_pipelines.pipeline.readers import prune_snapshots
 from rag_pipelines.pipeline.space import Space, open_space
@@ -148,7 +151,7 @@ def publish(
     if row is None:
         raise NotPublished(f"version {number} of index {index!r} was withdrawn by another run; publish again")
     began = time.monotonic()
-    done = _make_live(workspace, open_space(workspace, index), row, override, refused)
+    done = _make_live(workspace, open_space(workspace, index), row, override, refused, run_id)
     if run_id and done.moved:
         work = {"published_chunks": done.chunks, "ms_publish": elapsed_ms(began)}
         workspace.count(run_id, NO_SOURCE, work)
@@ -156,7 +159,12 @@ def publish(
 
 
 def _make_live(
-    workspace: Workspace, space: Space, row: Row, override: Override | None, refused: str | None
+    workspace: Workspace,
+    space: Space,
+    row: Row,
+    override: Override | None,
+    refused: str | None,
+    run_id: str,
 ) -> Published:
     index, number, collection = space.index, row["number"], row["collection"]
     began = time.monotonic()
@@ -176,6 +184,7 @@ def _make_live(
             versions.set_version(tx, index, number, published_at=now())
             versions.supersede(tx, index, number)
             _note_arrivals(tx, space)
+            workspace.audit.append(tx, *_events(row, live, override if refused is not None else None, run_id))
             fault_point("publish.moving")
         switched = time.monotonic()
         fault_point("publish.moved")
@@ -191,6 +200,19 @@ def _make_live(
         copy_seconds=copied - optimized,
         switch_seconds=switched - copied,
     )
+
+
+def _events(
+    row: Row, live: versions.Pointer | None, override: Override | None, run_id: str
+) -> Iterator[Event]:
+    """What the audit log says of it."""
+    index, told = row["index_name"], {"version": row["number"]}
+    if override is not None:
+        decided = {**told, "by": override.by, "reason": override.reason}
+        yield Event("override", operator(override.by), index, request=run_id or None, details=decided)
+    counts = {name: row["stats"].get(name, 0) for name in ("documents", "chunks")}
+    moved = {**told, **counts, "before": live.version if live is not None else None}
+    yield Event("publish", operator(), index, request=run_id or None, details=moved)
 
 
 def _note_arrivals(tx: Transaction, space: Space) -> None:

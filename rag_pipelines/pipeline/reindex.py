@@ -7,9 +7,11 @@ from collections import Counter
 from rag_pipelines.catalog import marks
 from rag_pipelines.catalog import reindexing as rows
 from rag_pipelines.catalog.shards import register_source
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.pipeline.observe import observe
+from rag_pipelines.pipeline.operator import operator
 from rag_pipelines.pipeline.sync import process
 from rag_pipelines.pipeline.workspace import Workspace
 
@@ -37,6 +39,8 @@ def reindex(
         if force:
             rows.forget_results(tx, selected)
         marks.touch(tx, selected, marks.next_tick(tx, source))
+        told = {"uri_prefix": uri_prefix, "force": force, "documents": len(selected)}
+        workspace.audit.append(tx, Event("reindex", operator(), source, request=run_id or None, details=told))
     fault_point("reindex.chosen")
     counts["selected"] = len(selected)
     workspace.count(run_id, source, {"selected": len(selected)})

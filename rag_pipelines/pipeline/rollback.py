@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from rag_pipelines.catalog import collection_rows, versions
 from rag_pipelines.catalog.store import Row
 from rag_pipelines.core.errors import NotFound, NotPublished
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.pipeline.hiding import hide_gone, hide_gone_at, settle_hidden
+from rag_pipelines.pipeline.operator import operator
 from rag_pipelines.pipeline.workspace import Workspace
 
 
@@ -45,7 +47,7 @@ def rollback(workspace: Workspace, index: str, to: int | None = None) -> Moved:
                 f"index {index!r} has no stored version before {live.version}; `rag-pipelines versions` lists them"
             )
         to = max(earlier)
-    return _move(workspace, live, _stored(index, stored, to))
+    return _move(workspace, live, _stored(index, stored, to), "rollback")
 
 
 def pin(workspace: Workspace, index: str, version: int | None = None) -> Moved:
@@ -54,7 +56,8 @@ def pin(workspace: Workspace, index: str, version: int | None = None) -> Moved:
     Raises NotPublished and NotFound.
     """
     live, stored = _live(workspace, index)
-    return _move(workspace, live, _stored(index, stored, live.version if version is None else version))
+    target = _stored(index, stored, live.version if version is None else version)
+    return _move(workspace, live, target, "pin")
 
 
 def unpin(workspace: Workspace, index: str) -> int | None:
@@ -62,6 +65,8 @@ def unpin(workspace: Workspace, index: str) -> int | None:
     with workspace.catalog.begin() as tx:
         live = versions.pointer_in(tx, index)
         versions.set_pin(tx, index, None)
+        if live is not None and live.pinned is not None:
+            workspace.audit.append(tx, Event("unpin", operator(), index, details={"version": live.pinned}))
     fault_point("rollback.released")
     return live.pinned if live is not None else None
 
@@ -82,7 +87,7 @@ def _stored(index: str, stored: list[Row], number: int) -> Row:
     raise NotFound(f"index {index!r} has no stored published version {number}; there are {there}")
 
 
-def _move(workspace: Workspace, live: versions.Pointer, target: Row) -> Moved:
+def _move(workspace: Workspace, live: versions.Pointer, target: Row, action: str) -> Moved:
     index, number, collection = live.index, target["number"], target["collection"]
     began = time.monotonic()
     with workspace.catalog.begin() as tx:
@@ -96,6 +101,8 @@ def _move(workspace: Workspace, live: versions.Pointer, target: Row) -> Moved:
             versions.move_pointer(tx, index, number, collection, row["snapshots"][-1])
             versions.supersede(tx, index, number)
         versions.set_pin(tx, index, number)
+        told = {"version": number, "before": held.version, "hidden": len(hidden)}
+        workspace.audit.append(tx, Event(action, operator(), index, details=told))
         fault_point("rollback.moving")
     switched = time.monotonic()
     fault_point("rollback.moved")

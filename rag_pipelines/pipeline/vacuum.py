@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rag_pipelines.catalog import collection_rows, latencies, upkeep, versions
+from rag_pipelines.catalog import audit, collection_rows, latencies, upkeep, versions
 from rag_pipelines.catalog.store import Row
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.core.types import CURRENT
 from rag_pipelines.pipeline.artifacts import forget_signatures, remove_unreferenced
+from rag_pipelines.pipeline.forgetting import forget_old
+from rag_pipelines.pipeline.operator import operator
 from rag_pipelines.pipeline.progress import Silent
 from rag_pipelines.pipeline.readers import refresh_readers
 from rag_pipelines.pipeline.workspace import Workspace
@@ -26,7 +29,8 @@ class VacuumReport:
 
     `kept` and `vacuumed` are version numbers; `points` counts points deleted from engine and catalog, those of
     dropped collections among them; `revisions` what points of a document shared; `documents` rows of gone
-    documents; `artifacts` and `artifact_bytes` stay 0 unless artifacts were asked for.
+    documents; `artifacts` and `artifact_bytes` stay 0 unless artifacts were asked for. `forgotten` counts what the
+    policy no longer keeps of queries, searches, feedback and the audit log, whose newest line is `audit_head`.
     """
 
     index: str
@@ -38,6 +42,8 @@ class VacuumReport:
     documents: int = 0
     artifacts: int = 0
     artifact_bytes: int = 0
+    forgotten: int = 0
+    audit_head: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The fields by name."""
@@ -51,6 +57,8 @@ class VacuumReport:
             "documents": self.documents,
             "artifacts": self.artifacts,
             "artifact_bytes": self.artifact_bytes,
+            "forgotten": self.forgotten,
+            "audit_head": self.audit_head,
         }
 
 
@@ -90,6 +98,7 @@ def vacuum(
     if changed or asked_before:
         refresh_readers(workspace, index, None if asked_before else changed)
     gone = _forget_rows(workspace)
+    old = forget_old(workspace)
     removed = size = 0
     if artifacts:
         with workspace.catalog.begin() as tx:
@@ -107,6 +116,8 @@ def vacuum(
         gone,
         removed,
         size,
+        old.total,
+        audit.anchor(workspace.catalog),
     )
 
 
@@ -123,6 +134,8 @@ def _retire_versions(workspace: Workspace, index: str, retain: int) -> tuple[lis
         for number in vacuumed:
             versions.set_version(tx, index, number, status="vacuumed")
         open_ = versions.candidate(tx, index)
+        told = {"vacuumed": list(vacuumed), "kept": sorted(numbers)}
+        workspace.audit.append(tx, Event("vacuum", operator(), index, details=told))
     fault_point("vacuum.retired")
     return [*([open_] if open_ is not None else []), *kept], vacuumed
 

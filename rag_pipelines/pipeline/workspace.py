@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from rag_pipelines.blobs import BlobStore, open_blobs
-from rag_pipelines.catalog import reports
+from rag_pipelines.catalog import audit, reports
 from rag_pipelines.catalog.store import Catalog, open_catalog
 from rag_pipelines.config.environment import Environment, read_environment
 from rag_pipelines.config.load import Configuration, load_configuration
 from rag_pipelines.config.models import IndexConfig, ParsingLimits
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Embedder, Parser, Source, SparseEncoder, Tokenizer, VectorEngine
 
@@ -36,6 +37,15 @@ class Workspace:
     def catalog(self) -> Catalog:
         """The database."""
         return open_catalog(self.environment.database_url)
+
+    @cached_property
+    def audit(self) -> audit.AuditLog:
+        """What a verb appends its line with, last in the transaction that the line tells of."""
+        return audit.open_log(self.configuration.policy.audit)
+
+    def record(self, event: Event) -> None:
+        """One line of the audit log in a transaction of its own, for what no transaction of the catalog does."""
+        audit.record(self.catalog, self.audit, event)
 
     @cached_property
     def blobs(self) -> BlobStore:

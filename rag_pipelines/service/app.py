@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from rag_pipelines import __version__
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
-from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.service import health, indexes, scraping, upkeep
+from rag_pipelines.service import feedback, health, indexes, scraping, upkeep
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.memory import opened_memory
 from rag_pipelines.service.metrics import Metrics
 from rag_pipelines.service.observing import Observed, Observing
 from rag_pipelines.service.parts import Parts
@@ -24,7 +24,7 @@ from rag_pipelines.service.tracing import open_tracing
 from rag_pipelines.service.variants import open_variants
 
 logger = logging.getLogger(__name__)
-ROUTERS = (indexes.router, upkeep.router, health.router, scraping.router)
+ROUTERS = (indexes.router, feedback.router, upkeep.router, health.router, scraping.router)
 
 
 def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:
@@ -74,12 +74,18 @@ def _open(
 ) -> Parts:
     """In the order in which they need one another; closed in the opposite one."""
     searchers = closing.enter_context(Searchers(environment, configuration))
+    memory = closing.enter_context(opened_memory(searchers.catalog, configuration.policy))
     follower = Follower(searchers, configuration.service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
     variants = open_variants(environment, configuration, searchers, closing)
-    return Parts(environment, configuration, searchers, follower, _forget, metrics, variants)
-
-
-def _forget(event: Event) -> None:
-    """Where no audit log is kept."""
+    return Parts(
+        environment=environment,
+        configuration=configuration,
+        searchers=searchers,
+        follower=follower,
+        audit=memory.audit,
+        metrics=metrics,
+        variants=variants,
+        memory=memory,
+    )

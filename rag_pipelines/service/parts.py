@@ -14,6 +14,7 @@ from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.metrics import Metrics
 from rag_pipelines.service.variants import Variants
+from rag_pipelines.service.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Parts:
     audit: Callable[[Event], None]
     metrics: Metrics
     variants: Variants
+    memory: Memory
 
 
 def parts_of(request: Request) -> Parts:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_pipelines.core.errors import (
     AccessDenied,
+    CatalogError,
     ConfigError,
     EmbeddingError,
     EngineError,
@@ -34,6 +35,7 @@ STATUS: dict[type[RagPipelinesError], int] = {
     NotFound: 404,
     NotPublished: 503,
     EngineError: 503,
+    CatalogError: 503,
     EmbeddingError: 503,
 }
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import HTTPException
 
 from rag_pipelines.config.load import suggest
-from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.asking import Asker
 from rag_pipelines.service.observing import seen
 from rag_pipelines.service.parts import Parts
+from rag_pipelines.service.remembering import remember_search
 from rag_pipelines.service.schemas import SearchBody
 
 
@@ -44,25 +44,5 @@ def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> Se
         variant=variant,
     )
     parts.metrics.searched(result, asker.principal.tenant)
-    parts.audit(
-        Event(
-            "search",
-            asker.actor,
-            index,
-            asker.principal.tenant,
-            asker.credential,
-            asker.request,
-            {
-                "query": body.query,
-                "version": result.version,
-                "documents": documents_of(result),
-                **({"variant": result.variant} if result.variant is not None else {}),
-            },
-        )
-    )
+    remember_search(parts, asker, index, body.query, result)
     return result
-
-
-def documents_of(result: SearchResult) -> list[str]:
-    """Ids of the documents whose passages were returned, best first, each once."""
-    return list(dict.fromkeys(passage.citation.doc_id for passage in result.passages))

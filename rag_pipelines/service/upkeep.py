@@ -14,6 +14,7 @@ from rag_pipelines.catalog.latencies import latency_summary
 from rag_pipelines.catalog.store import Catalog, Row
 from rag_pipelines.config.load import suggest
 from rag_pipelines.config.models import SourceConfig
+from rag_pipelines.core.events import Event
 from rag_pipelines.core.types import Principal
 from rag_pipelines.service.asking import Asker, needs
 from rag_pipelines.service.parts import Parts, parts_of
@@ -85,7 +86,12 @@ def request_reindex(
     name = source_of(parts, asker.principal, source).source
     body = body or ReindexBody()
     row = request_rows.request_reindex(
-        parts.searchers.catalog, name, body.uri_prefix, body.force, asker.principal.subject
+        parts.searchers.catalog,
+        name,
+        body.uri_prefix,
+        body.force,
+        asker.principal.subject,
+        (parts.memory.log, _asked_for(asker, name, body)),
     )
     return _reindex(row)
 
@@ -151,6 +157,12 @@ def _source(catalog: Catalog, config: SourceConfig) -> SourceBody:
             for name, figures in latency_summary(catalog, config.source).items()
         },
     )
+
+
+def _asked_for(asker: Asker, source: str, body: ReindexBody) -> Event:
+    details = {"uri_prefix": body.uri_prefix, "force": body.force}
+    who = asker.principal
+    return Event("reindex.request", asker.actor, source, who.tenant, asker.credential, asker.request, details)
 
 
 def _reindex(row: Row) -> ReindexRequest:

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rag_pipelines.catalog.documents import save_listed
+from rag_pipelines.catalog.feedback import Feedback, save_feedback
+from rag_pipelines.catalog.searches import Search, save_searches
+from rag_pipelines.core.ids import document_id
+from rag_pipelines_tests.catalog.rows import listed
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
 from rag_pipelines_tests.project import Project
 
@@ -79,6 +84,24 @@ def test_logs_suggest_what_several_people_stand_behind(commands: Commands, tmp_p
     assert shown.exit_code == 0
     assert "travel.md" in shown.stdout
     assert "salary" not in shown.stdout
+
+
+def test_the_service_s_own_log_suggests_the_same(commands: Commands) -> None:
+    pump = document_id("docs", "pump.md")
+    with commands.project.workspace() as workspace, workspace.catalog.begin() as tx:
+        save_listed(tx, [listed("pump.md", source="docs")])
+        for name in ("ana", "bo"):
+            row = Search(
+                name, "2026-11-01", "knowledge", 1, "acme", name, (("c1", pump, 1),), query="Hotel limit?"
+            )
+            save_searches(tx, [row])
+            save_feedback(tx, "knowledge", "acme", name, Feedback(name, True, "c1"))
+    found = commands.json("golden", "propose", "pages", "--catalog")
+    assert found["rows"] == 4
+    assert [(one["query"], one["document"], one["people"]) for one in found["candidates"]] == [
+        ("Hotel limit?", "pump.md", 2)
+    ]
+    assert "--catalog" in commands.run("golden", "propose", "pages").stderr
 
 
 @pytest.mark.parametrize(

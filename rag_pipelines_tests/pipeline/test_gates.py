@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from rag_pipelines.catalog import audit, versions
 from rag_pipelines.catalog import gates as gate_rows
-from rag_pipelines.catalog import versions
 from rag_pipelines.catalog.tables import points
 from rag_pipelines.core.checks import Check
 from rag_pipelines.core.errors import ConfigError, NotFound
@@ -116,6 +116,11 @@ def test_a_named_person_may_publish_it_and_is_recorded(gated: Project) -> None:
     assert gate_rows.gate_state(verdict) == "overridden"
     assert (verdict["override"]["by"], verdict["override"]["reason"]) == ("Ana Alvarez", "the pump was sold")
     assert verdict["override"]["refused"] == verdict["reason"] != ""
+    with gated.workspace() as workspace:
+        published_line, override_line = audit.newest_lines(workspace.catalog, 2)
+    assert (override_line["action"], override_line["actor"]) == ("override", "operator:Ana Alvarez")
+    assert override_line["details"] == '{"by":"Ana Alvarez","reason":"the pump was sold","version":2}'
+    assert published_line["action"] == "publish"
 
 
 def test_an_override_that_is_not_needed_is_not_recorded(gated: Project) -> None:
@@ -124,6 +129,8 @@ def test_an_override_that_is_not_needed_is_not_recorded(gated: Project) -> None:
     gated.sync()
     assert published(gated, Override("Ana", "to be safe")).moved
     assert stored(gated, 2)["override"] is None
+    with gated.workspace() as workspace:
+        assert audit.newest_lines(workspace.catalog, 1, "override") == []
 
 
 def test_a_verdict_is_made_once_for_what_is_staged_and_anew_for_other_gates(
