@@ -86,13 +86,12 @@ def serve(
                 f"port {listening} is in use; stop what listens there, or choose one with --port"
             )
         open_catalog(environment.database_url).close()
-        import uvicorn
-
         from rag_pipelines.service.app import create_app
+        from rag_pipelines.service.server import server_of
 
         logging.getLogger("rag_pipelines.service").setLevel(logging.INFO)
         app = create_app(environment, configuration, listening)
-    uvicorn.run(app, host=service.host, port=listening, log_level="warning", access_log=False)
+    server_of(app, service.limits, host=service.host, port=listening).run()
 
 
 def up(

@@ -13,8 +13,13 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.retrieval.remembered import Memories
 from rag_pipelines.service import health, indexes, upkeep
+from rag_pipelines.service.admission import Admission, make_room
+from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.gate import Gate
+from rag_pipelines.service.limits import Limits
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.problems import BodyLimit, install
 from rag_pipelines.service.request_ids import RequestIds
@@ -29,11 +34,14 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     `port` is what it says that it listens on, where that is not the configured one.
     """
     service = configuration.service
+    limits = service.limits
+    gate = Gate(limits.concurrency, limits.waiting, limits.wait_seconds)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.ExitStack() as closing:
-            app.state.parts = _open(environment, configuration, closing)
+            make_room(gate)
+            app.state.parts = _open(environment, configuration, gate, closing)
             logger.warning(
                 "no authentication: serving %s:%s as subject=%s tenant=%s groups=%s clearance=%s",
                 service.host,
@@ -51,7 +59,9 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         description="Reads exactly one published index version, under access control, with citations.",
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, limit=service.max_request_bytes)
+    app.state.gate = gate
+    app.add_middleware(Admission, gate=gate, config=limits)
+    app.add_middleware(BodyLimit, limit=service.max_request_bytes, seconds=limits.body_seconds)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
     install(app)
     for router in ROUTERS:
@@ -59,13 +69,26 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     return app
 
 
-def _open(environment: Environment, configuration: Configuration, closing: contextlib.ExitStack) -> Parts:
+def _open(
+    environment: Environment, configuration: Configuration, gate: Gate, closing: contextlib.ExitStack
+) -> Parts:
     """In the order in which they need one another; closed in the opposite one."""
-    searchers = closing.enter_context(Searchers(environment, configuration))
-    follower = Follower(searchers, configuration.service.poll_seconds)
+    service = configuration.service
+    memories = Memories.of(service.cache)
+    searchers = closing.enter_context(Searchers(environment, configuration, memories))
+    follower = Follower(searchers, service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
-    return Parts(environment, configuration, searchers, follower, _forget)
+    return Parts(
+        environment,
+        configuration,
+        searchers,
+        follower,
+        _forget,
+        gate,
+        Limits(service.limits),
+        ResultCache(service.cache, searchers),
+    )
 
 
 def _forget(event: Event) -> None:

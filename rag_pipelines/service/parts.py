@@ -11,7 +11,10 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.gate import Gate
+from rag_pipelines.service.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,9 @@ class Parts:
     searchers: Searchers
     follower: Follower
     audit: Callable[[Event], None]
+    gate: Gate
+    limits: Limits
+    cache: ResultCache
 
 
 def parts_of(request: Request) -> Parts:

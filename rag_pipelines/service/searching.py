@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fastapi import HTTPException
+from starlette.datastructures import MutableHeaders
 
 from rag_pipelines.config.load import suggest
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.asking import Asker
+from rag_pipelines.service.caching import HEADER
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.schemas import SearchBody
 
@@ -19,24 +21,35 @@ def check_index(parts: Parts, index: str) -> None:
         raise HTTPException(404, f"there is no index {index!r}{suggest(index, list(known))}")
 
 
-def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> SearchResult:
-    """What the asker may read of an index. Raises HTTPException and what `Searcher.search` raises."""
+def search_index(
+    parts: Parts, asker: Asker, index: str, body: SearchBody, headers: MutableHeaders | None = None
+) -> SearchResult:
+    """What the asker may read of an index; `headers` of the response are told whether it was kept.
+
+    Raises HTTPException and what `Searcher.search` raises.
+    """
     service = parts.configuration.service
     if len(body.query) > service.max_query_chars:
         raise HTTPException(422, f"query: is longer than {service.max_query_chars} characters")
     if body.k > service.max_k:
         raise HTTPException(422, f"k: must be at most {service.max_k}")
     check_index(parts, index)
-    result = parts.searchers.get(index).search(
-        body.query,
-        body.k,
-        asker.principal,
-        body.filters,
-        body.version,
-        explained=body.explain,
-        options=body.options(),
-        passages_when_unanswerable=body.passages_when_unanswerable,
-    )
+
+    def search() -> SearchResult:
+        return parts.searchers.get(index).search(
+            body.query,
+            body.k,
+            asker.principal,
+            body.filters,
+            body.version,
+            explained=body.explain,
+            options=body.options(),
+            passages_when_unanswerable=body.passages_when_unanswerable,
+        )
+
+    result, kept = parts.cache.cached(asker.principal, index, body, search)
+    if headers is not None:
+        headers[HEADER] = "hit" if kept else "miss"
     parts.audit(
         Event(
             "search",

@@ -144,7 +144,7 @@ def test_fault_of_the_database_shows_in_readiness_and_passes(
 
     small.sync()
 
-    def away(_: Searcher) -> bool:
+    def away(_: Searcher, *, warmed: bool) -> bool:
         raise OSError("the disk is gone")
 
     with running(small) as client:
