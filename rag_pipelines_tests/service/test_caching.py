@@ -14,7 +14,6 @@ from fastapi.testclient import TestClient
 
 from rag_pipelines.catalog import versions
 from rag_pipelines.config.limits import CacheConfig
-from rag_pipelines.core.faults import Interrupted, interrupt_at
 from rag_pipelines.core.types import Classification, Principal
 from rag_pipelines.pipeline.hiding import hide_gone
 from rag_pipelines.pipeline.observe import observe
@@ -22,6 +21,7 @@ from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.schemas import SearchBody
+from rag_pipelines_tests.pipeline.stops import KilledError, killing
 from rag_pipelines_tests.project import STAFF, Project
 from rag_pipelines_tests.service.conftest import LEAVE, SETTINGS, running
 
@@ -35,7 +35,16 @@ def ask(client: TestClient, query: str = "leave", **body: Any) -> tuple[str, lis
     return answer.headers["X-Cache"], [passage["uri"] for passage in answer.json()["passages"]]
 
 
-def test_the_same_question_is_answered_from_memory_and_remembered_by_the_audit(client: TestClient) -> None:
+@contextmanager
+def ready(project: Project) -> Iterator[TestClient]:
+    """The application with its snapshot open."""
+    with running(project) as client:
+        assert client.get("/readyz").status_code == 200
+        yield client
+
+
+def test_the_same_question_is_answered_from_memory_under_an_id_of_its_own(client: TestClient) -> None:
+    assert client.get("/readyz").status_code == 200
     first = client.post(PATH, json={"query": "thirty days"})
     again = client.post(PATH, json={"query": "thirty days"})
     assert (first.headers["X-Cache"], again.headers["X-Cache"]) == ("miss", "hit")
@@ -136,8 +145,7 @@ def two(small: Project) -> Project:
 def test_a_revoked_right_empties_the_cache_with_the_sync_that_sees_it(small: Project) -> None:
     small.write("board/travel.md", "# Travel\n\nLeave early and book trains before flights.\n")
     small.sync()
-    with running(small) as client:
-        client.get("/readyz")
+    with ready(small) as client:
         kept = [ask(client)[0] for _ in range(2)]
         assert kept == ["miss", "hit"]
         small.source("docs", acl=["group:board"])
@@ -149,7 +157,7 @@ def test_a_revoked_right_empties_the_cache_with_the_sync_that_sees_it(small: Pro
 
 
 def test_from_the_listing_on_nothing_kept_is_shown_that_names_what_was_revoked(two: Project) -> None:
-    with running(two) as client:
+    with ready(two) as client:
         assert [ask(client)[0] for _ in range(2)] == ["miss", "hit"]
         two.source("docs", acl=["group:board"])
         with two.workspace() as workspace:
@@ -158,10 +166,10 @@ def test_from_the_listing_on_nothing_kept_is_shown_that_names_what_was_revoked(t
 
 
 def test_while_rights_are_written_nothing_is_kept_or_shown_even_if_that_was_cut_short(two: Project) -> None:
-    with running(two) as client:
+    with ready(two) as client:
         assert [ask(client)[0] for _ in range(2)] == ["miss", "hit"]
         two.source("docs", acl=["group:board"])
-        with interrupt_at("access.flushed"), pytest.raises(Interrupted):
+        with killing("access.flushed"), pytest.raises(KilledError):
             two.sync()
         assert [ask(client)[0] for _ in range(2)] == ["miss", "miss"]
         two.sync()
@@ -171,7 +179,7 @@ def test_while_rights_are_written_nothing_is_kept_or_shown_even_if_that_was_cut_
 
 
 def test_a_document_that_goes_while_the_index_is_pinned_is_gone_from_kept_results(two: Project) -> None:
-    with running(two) as client:
+    with ready(two) as client:
         assert [ask(client) for _ in range(2)] == [
             ("miss", ["leave.md", "travel.md"]),
             ("hit", ["leave.md", "travel.md"]),
@@ -188,7 +196,7 @@ def test_a_document_that_goes_while_the_index_is_pinned_is_gone_from_kept_result
 
 
 def test_a_new_version_is_not_answered_from_the_one_before(two: Project) -> None:
-    with running(two) as client:
+    with ready(two) as client:
         assert [ask(client, "days")[0] for _ in range(2)] == ["miss", "hit"]
         two.write("leave.md", LEAVE.replace("thirty", "forty"))
         two.sync()
@@ -202,7 +210,7 @@ def test_a_new_version_is_not_answered_from_the_one_before(two: Project) -> None
 
 
 def test_without_the_catalog_nothing_is_shown_from_memory(two: Project, tmp_path: Path) -> None:
-    with running(two) as client:
+    with ready(two) as client:
         assert [ask(client)[0] for _ in range(2)] == ["miss", "hit"]
         parts = client.app.state.parts  # type: ignore[attr-defined]
         parts.searchers.catalog.engine.dispose()
