@@ -61,7 +61,7 @@ def opened(home: Path | None, folder: Path) -> JudgedSet:
     """The set in a folder of this run's own."""
     if home is not None:
         _copy(home / SET, folder / SET)
-    return open_set(SET, folder)
+    return open_set(SET, folder, synced=home is None)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -88,9 +88,8 @@ def reranker(folder: Path) -> Path:
     from rag_pipelines.embedding.models import resolve
 
     torch.manual_seed(7)
-    config = BertConfig(
-        hidden_size=384, num_hidden_layers=2, num_attention_heads=12, intermediate_size=1536, num_labels=1
-    )
+    config = BertConfig(hidden_size=384, num_hidden_layers=2, num_attention_heads=12, intermediate_size=1536)
+    config.num_labels = 1
     BertForSequenceClassification(config).save_pretrained(folder, safe_serialization=True)
     AutoTokenizer.from_pretrained(str(resolve("bundled:all-MiniLM-L6-v2").path)).save_pretrained(folder)
     return folder

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -30,7 +29,7 @@ PATH = "/v1/indexes/knowledge/search"
 
 def ask(client: TestClient, query: str = "leave", **body: Any) -> tuple[str, list[str]]:
     """Whether it was kept, and the uris of the passages."""
-    answer: httpx.Response = client.post(PATH, json={"query": query, **body})
+    answer = client.post(PATH, json={"query": query, **body})
     assert answer.status_code == 200, answer.text
     return answer.headers["X-Cache"], [passage["uri"] for passage in answer.json()["passages"]]
 

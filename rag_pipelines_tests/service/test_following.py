@@ -110,17 +110,16 @@ def test_edited_model_or_analyzer_is_used_from_the_sync_on_that_builds_its_colle
 def test_searches_go_on_in_the_version_before_while_the_model_of_the_next_is_loaded(
     small: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rag_pipelines.retrieval import opening
+    from rag_pipelines.embedding import open_embedder
 
     small.write("travel.md", "# Travel\n\nLeave early and book trains before flights.\n")
     small.sync()
     loading, loaded = threading.Event(), threading.Event()
-    real = opening.open_embedder
 
     def slow(*arguments: Any) -> Any:
         loading.set()
         assert loaded.wait(PATIENCE)
-        return real(*arguments)
+        return open_embedder(*arguments)
 
     with small.searchers() as searchers, ThreadPoolExecutor(1) as pool:
         searcher = searchers.get("knowledge")
@@ -136,7 +135,7 @@ def test_searches_go_on_in_the_version_before_while_the_model_of_the_next_is_loa
         with small.workspace() as workspace, workspace.catalog.begin() as tx:
             (gone,) = tx.execute(sa.select(documents.c.doc_id).where(documents.c.live.is_(False))).scalars()
             versions.hide(tx, "knowledge", [gone])
-        monkeypatch.setattr(opening, "open_embedder", slow)
+        monkeypatch.setattr("rag_pipelines.retrieval.opening.open_embedder", slow)
         following = pool.submit(searcher.refresh, warmed=True)
         assert loading.wait(PATIENCE)
         result = searcher.search("leave", 5, STAFF)
