@@ -90,6 +90,9 @@ class Searchers:
         )
 
     def _embedder(self, config: EmbeddingConfig) -> Embedder:
+        # Not under the lock: nobody who has a model waits while another one is loaded.
+        if (known := self._embedders.get(config)) is not None:
+            return known
         with self._loading:
             if config not in self._embedders:
                 opened = open_embedder(config, self.environment.models_dir)
@@ -97,6 +100,8 @@ class Searchers:
             return self._embedders[config]
 
     def _tokenizer(self, config: EmbeddingConfig) -> Tokenizer:
+        if (known := self._tokenizers.get(config)) is not None:
+            return known
         with self._loading:
             if config not in self._tokenizers:
                 self._tokenizers[config] = open_tokenizer(config, self.environment.models_dir)

@@ -33,7 +33,7 @@ work = made(limits)
 
 @work.app.get("/brief")
 def brief():
-    time.sleep(2.5)
+    time.sleep(4)
     return "done"
 
 @work.app.get("/state")
@@ -90,6 +90,7 @@ def hold(url: str, pool: ThreadPoolExecutor, started: subprocess.Popen[bytes]) -
     return held
 
 
+@pytest.mark.slow
 def test_told_to_end_it_says_so_serves_on_and_then_finishes_what_is_under_way() -> None:
     with ThreadPoolExecutor(1) as pool, process(drain=1, shutdown=PATIENCE) as (url, started):
         started.send_signal(signal.SIGTERM)
@@ -103,6 +104,7 @@ def test_told_to_end_it_says_so_serves_on_and_then_finishes_what_is_under_way() 
         assert started.wait(PATIENCE) == -signal.SIGTERM
 
 
+@pytest.mark.slow
 def test_the_time_for_what_is_under_way_is_limited() -> None:
     with ThreadPoolExecutor(1) as pool, process(drain=0, shutdown=1) as (url, started):
         held = hold(url, pool, started)
@@ -112,6 +114,7 @@ def test_the_time_for_what_is_under_way_is_limited() -> None:
         assert started.wait(PATIENCE) == -signal.SIGTERM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_it_at_once(sent: signal.Signals) -> None:
     with ThreadPoolExecutor(1) as pool, process(drain=300, shutdown=300) as (url, started):

@@ -128,7 +128,6 @@ def test_searches_go_on_in_the_version_before_while_the_model_of_the_next_is_loa
         with small.workspace() as workspace:
             config = workspace.configuration.indexes["knowledge"]
         searcher.config = config
-        searchers.configuration.indexes["knowledge"] = config  # type: ignore[index]
         searcher._encoder = partial(searchers._encoder, config)
         small.remove("travel.md")
         assert small.sync()["version"] == 2
