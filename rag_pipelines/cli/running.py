@@ -85,14 +85,13 @@ def serve(
                 f"port {listening} is in use; stop what listens there, or choose one with --port"
             )
         open_catalog(environment.database_url).close()
-        import uvicorn
-
         from rag_pipelines.service.app import create_app
         from rag_pipelines.service.logs import write_logs
+        from rag_pipelines.service.server import server_of
 
         write_logs(service.telemetry.logs)
         app = create_app(environment, configuration, listening)
-    uvicorn.run(app, host=service.host, port=listening, log_config=None, access_log=False)
+    server_of(app, service.limits, log_config=None, host=service.host, port=listening).run()
 
 
 def up(

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from rag_pipelines.config.base import Model
 from rag_pipelines.config.flags import FlagsConfig
+from rag_pipelines.config.limits import CacheConfig, LimitsConfig
 from rag_pipelines.config.models import Tenant
 from rag_pipelines.config.telemetry import TelemetryConfig
 from rag_pipelines.core.types import Classification
@@ -36,3 +37,5 @@ class ServiceConfig(Model):
     poll_seconds: float = Field(default=0.5, gt=0, le=60, description="how often a new version is looked for")
     telemetry: TelemetryConfig = Field(default=TelemetryConfig(), description="traces, metrics and logs")
     flags: FlagsConfig = Field(default=FlagsConfig(), description="where variants of retrieval are chosen")
+    limits: LimitsConfig = LimitsConfig()
+    cache: CacheConfig = CacheConfig()

@@ -70,7 +70,7 @@ def observe(workspace: Workspace, source: str, run_id: str, progress: Progress |
 
 @dataclass(slots=True)
 class _Listing:
-    """One comparison; `before` is the start of the last complete listing, `tick` is given out at the first change."""
+    """One comparison; `before` is the start of the last complete listing, `tick` the last that it was given."""
 
     workspace: Workspace
     config: SourceConfig
@@ -134,8 +134,8 @@ class _Listing:
             delete_documents(tx, self.config, self.indexes, verdict.deleted, self.before, self._next_tick(tx))
 
     def _next_tick(self, tx: Transaction) -> int:
-        if not self.tick:
-            self.tick = marks.next_tick(tx, self.config.source)
+        """A new one for every transaction: who read the catalog between two of them must notice the second."""
+        self.tick = marks.next_tick(tx, self.config.source)
         return self.tick
 
     def _events(self, row: Row, kind: str, stated: str | None) -> list[Row]:

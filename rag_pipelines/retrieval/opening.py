@@ -16,6 +16,7 @@ from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines.index import open_engine
 from rag_pipelines.retrieval.encoding import QueryEncoder, fitting_settings
 from rag_pipelines.retrieval.parts import open_parts
+from rag_pipelines.retrieval.remembered import Memories
 from rag_pipelines.retrieval.search import Searcher
 
 
@@ -25,13 +26,17 @@ class Searchers:
     Close it when done.
     """
 
-    def __init__(self, environment: Environment, configuration: Configuration) -> None:
+    def __init__(
+        self, environment: Environment, configuration: Configuration, memories: Memories | None = None
+    ) -> None:
+        """`memories` keep what models said of a question; without them every question is embedded."""
         self.environment = environment
         self.configuration = configuration
         self.catalog: Catalog = open_catalog(environment.database_url)
         self.engine: VectorEngine = open_engine(
             environment.engine_dir, environment.qdrant_url, environment.qdrant_api_key
         )
+        self._memories = memories or Memories()
         self._blobs = open_blobs(environment.blobs_url)
         self._opening = threading.Lock()
         self._loading = threading.Lock()
@@ -60,6 +65,7 @@ class Searchers:
                         self.configuration.root,
                         self._blobs.get_text,
                         partial(self._tokenizer, config.embedding),
+                        self._memories,
                     ),
                 )
             return self._searchers[config.index]
@@ -84,12 +90,18 @@ class Searchers:
         )
 
     def _embedder(self, config: EmbeddingConfig) -> Embedder:
+        # Not under the lock: nobody who has a model waits while another one is loaded.
+        if (known := self._embedders.get(config)) is not None:
+            return known
         with self._loading:
             if config not in self._embedders:
-                self._embedders[config] = open_embedder(config, self.environment.models_dir)
+                opened = open_embedder(config, self.environment.models_dir)
+                self._embedders[config] = self._memories.embedder(opened)
             return self._embedders[config]
 
     def _tokenizer(self, config: EmbeddingConfig) -> Tokenizer:
+        if (known := self._tokenizers.get(config)) is not None:
+            return known
         with self._loading:
             if config not in self._tokenizers:
                 self._tokenizers[config] = open_tokenizer(config, self.environment.models_dir)

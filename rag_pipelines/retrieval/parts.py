@@ -10,6 +10,7 @@ from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.ports import Tokenizer
 from rag_pipelines.retrieval.abstention import Abstainer
 from rag_pipelines.retrieval.expansion import TextOf
+from rag_pipelines.retrieval.remembered import Memories
 from rag_pipelines.retrieval.rerank import Reranker, open_reranker
 from rag_pipelines.retrieval.understanding import Understander, open_understander
 
@@ -33,12 +34,18 @@ class Parts:
             self.understander.close()
 
 
-def open_parts(config: IndexConfig, root: Path, text_of: TextOf, tokenizer: Callable[[], Tokenizer]) -> Parts:
+def open_parts(
+    config: IndexConfig,
+    root: Path,
+    text_of: TextOf,
+    tokenizer: Callable[[], Tokenizer],
+    memories: Memories | None = None,
+) -> Parts:
     """The parts of one index; `root` is the project's folder. Loads no model. Raises ConfigError."""
     return Parts(
         text_of,
         tokenizer,
         open_reranker(config.retrieval.rerank),
-        open_understander(config, root),
+        open_understander(config, root, memories),
         Abstainer(config.retrieval.abstention, root) if config.retrieval.abstention is not None else None,
     )

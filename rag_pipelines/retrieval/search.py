@@ -75,21 +75,29 @@ class Searcher:
         """What is open now."""
         return self._open.pointer if self._open else None
 
-    def refresh(self) -> bool:
-        """Switch to the published snapshot if it moved; returns whether it did. Costs one row otherwise."""
+    def refresh(self, *, warmed: bool = False) -> bool:
+        """Switch to the published snapshot if it moved; returns whether it did. Costs one row otherwise.
+
+        `warmed` loads its model first, while others go on reading the one before, without what is hidden by now.
+        """
         if self._stays or self._is_current(versions.pointer(self._catalog, self.config.index)):
             return False
         with self._lock:
             wanted = versions.view(self._catalog, self.config.index)
             if wanted is None or self._is_current(wanted[0]):
                 return False
+            if warmed and self._open is not None:
+                self._open = replace(self._open, hidden=tuple({*self._open.hidden, *wanted[1]}))
             try:
-                self._open = self._opened(*wanted)
+                opened = self._opened(*wanted)
             except EngineError:
                 newer = versions.view(self._catalog, self.config.index)
                 if newer is None or newer == wanted:
                     raise
-                self._open = self._opened(*newer)  # the snapshot was pruned between the two lines
+                opened = self._opened(*newer)  # the snapshot was pruned between the two lines
+            if warmed:
+                opened.encoder.embedder().embed_query("ready")
+            self._open = opened
             # The old reader is left to the garbage collector: searches under way still use it.
         return True
 

@@ -20,6 +20,7 @@ from rag_pipelines.core.ports import CollectionReader, SparseEncoder
 from rag_pipelines.core.types import SparseVector
 from rag_pipelines.embedding.stopwords import stop_words
 from rag_pipelines.retrieval.phrasings import phrasings
+from rag_pipelines.retrieval.remembered import Memories
 from rag_pipelines.retrieval.rewriting import ChatRewriter, RewriteFailed, Rewriter
 from rag_pipelines.retrieval.spelling import Correction, Spelling
 from rag_pipelines.retrieval.synonyms import Expansion, Synonyms
@@ -113,8 +114,11 @@ class Understander:
             return (), Rewriting(model, False, str(error))
 
 
-def open_understander(config: IndexConfig, root: Path) -> Understander | None:
+def open_understander(
+    config: IndexConfig, root: Path, memories: Memories | None = None
+) -> Understander | None:
     """What the index configures, None for nothing; `root` is the project's folder. Raises ConfigError."""
+    memories = memories or Memories()
     settings = config.retrieval.query
     if not settings.active:
         return None
@@ -124,7 +128,9 @@ def open_understander(config: IndexConfig, root: Path) -> Understander | None:
         words,
         Synonyms(settings.synonyms, root, words.__contains__) if settings.synonyms is not None else None,
         Spelling(settings.spelling) if settings.spelling is not None else None,
-        ChatRewriter(settings.rewriting) if settings.rewriting is not None else None,
+        memories.rewriter(ChatRewriter(settings.rewriting), config.index)
+        if settings.rewriting is not None
+        else None,
     )
 
 

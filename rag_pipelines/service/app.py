@@ -12,8 +12,13 @@ from rag_pipelines import __version__
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.retrieval.remembered import Memories
 from rag_pipelines.service import feedback, health, indexes, scraping, upkeep
+from rag_pipelines.service.admission import Admission, make_room
+from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.gate import Gate
+from rag_pipelines.service.limits import Limits
 from rag_pipelines.service.memory import opened_memory
 from rag_pipelines.service.metrics import Metrics
 from rag_pipelines.service.observing import Observed, Observing
@@ -34,11 +39,14 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     """
     service = configuration.service
     observing = Observing(Metrics(service.telemetry))
+    limits = service.limits
+    gate = Gate(limits.concurrency, limits.waiting, limits.wait_seconds)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.ExitStack() as closing:
-            app.state.parts = _open(environment, configuration, observing.metrics, closing)
+            make_room(gate)
+            app.state.parts = _open(environment, configuration, observing.metrics, gate, closing)
             observing.tracer = open_tracing(service.telemetry, closing)
             scraping.expose(app.state.parts, closing)
             logger.warning(
@@ -60,7 +68,9 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         # FastAPI's own telemetry, where this version has it, records paths and the messages of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.add_middleware(BodyLimit, limit=service.max_request_bytes)
+    app.state.gate = gate
+    app.add_middleware(Admission, gate=gate, config=limits)
+    app.add_middleware(BodyLimit, limit=service.max_request_bytes, seconds=limits.body_seconds)
     app.add_middleware(Observed, observing=observing)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
     install(app)
@@ -70,12 +80,17 @@ def create_app(environment: Environment, configuration: Configuration, port: int
 
 
 def _open(
-    environment: Environment, configuration: Configuration, metrics: Metrics, closing: contextlib.ExitStack
+    environment: Environment,
+    configuration: Configuration,
+    metrics: Metrics,
+    gate: Gate,
+    closing: contextlib.ExitStack,
 ) -> Parts:
     """In the order in which they need one another; closed in the opposite one."""
-    searchers = closing.enter_context(Searchers(environment, configuration))
+    service = configuration.service
+    searchers = closing.enter_context(Searchers(environment, configuration, Memories.of(service.cache)))
     memory = closing.enter_context(opened_memory(searchers.catalog, configuration.policy))
-    follower = Follower(searchers, configuration.service.poll_seconds)
+    follower = Follower(searchers, service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
     variants = open_variants(environment, configuration, searchers, closing)
@@ -88,4 +103,7 @@ def _open(
         metrics=metrics,
         variants=variants,
         memory=memory,
+        gate=gate,
+        limits=Limits(service.limits),
+        cache=ResultCache(service.cache, searchers),
     )

@@ -32,12 +32,15 @@ class Asker:
 
 
 def needs(scope: str) -> Callable[[Request], Asker]:
-    """A dependency for routes: whoever asks, if they hold the scope; 401 and 403 otherwise."""
+    """A dependency for routes: whoever asks, if they hold the scope; 401, 403 and 429 otherwise."""
     if scope not in SCOPES:
         raise ValueError(f"there is no scope {scope!r}")
 
     def asker(request: Request) -> Asker:
-        found = _identify(request)
+        limits = parts_of(request).limits
+        with limits.attempt(request.client.host if request.client else None):
+            found = _identify(request)
+        limits.admit(found.principal.tenant, found.principal.subject, found.credential)
         if scope not in found.scopes:
             raise HTTPException(403, f"this credential has no scope {scope!r}")
         return found

@@ -49,9 +49,8 @@ class Follower:
     def _look(self, name: str) -> None:
         try:
             searcher = self._searchers.get(name)
-            if searcher.refresh() and searcher.pointer is not None:
+            if searcher.refresh(warmed=True) and searcher.pointer is not None:
                 logger.info("index=%s version=%s is live", name, searcher.pointer.version)
-                searcher.warm()
         except NotPublished:
             return
         except Exception as error:

@@ -24,6 +24,8 @@ def healthz() -> dict[str, str]:
 def readyz(request: Request) -> Any:
     """Ready once every index has a published version that opens and its model is loaded."""
     parts = parts_of(request)
+    if parts.gate.draining:
+        return problem(503, "the service is about to end", "/readyz")
     waiting = list(parts.follower.faults.values())
     for name in parts.configuration.indexes:
         try:

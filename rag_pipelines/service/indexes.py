@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from rag_pipelines.catalog import versions
 from rag_pipelines.service.asking import Asker, needs
@@ -19,7 +19,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: described("No such index or version"),
     413: described("Request too large"),
     422: described("A field of the request is invalid"),
-    503: described("Nothing published yet, or the engine cannot be reached"),
+    429: described("Asked too often; `Retry-After` says when to ask again"),
+    503: described("Nothing published yet, the engine cannot be reached, or too many requests at once"),
+    504: described("No answer within the time that a request has"),
 }
 IndexName = Annotated[str, Path(description="Name of the index", examples=["knowledge"])]
 Searching = Annotated[Asker, Depends(needs("search"))]
@@ -31,9 +33,11 @@ Searching = Annotated[Asker, Depends(needs("search"))]
     response_model_exclude_unset=True,
     summary="Search an index",
 )
-def search(index: IndexName, body: SearchBody, request: Request, asker: Searching) -> SearchAnswer:
+def search(
+    index: IndexName, body: SearchBody, request: Request, response: Response, asker: Searching
+) -> SearchAnswer:
     """The best passages for a query that the principal may read, each with its citation."""
-    result = search_index(parts_of(request), asker, index, body)
+    result = search_index(parts_of(request), asker, index, body, response.headers)
     return SearchAnswer.model_validate(result.as_json())
 
 

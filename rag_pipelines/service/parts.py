@@ -11,10 +11,13 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.gate import Gate
+from rag_pipelines.service.limits import Limits
+from rag_pipelines.service.memory import Memory
 from rag_pipelines.service.metrics import Metrics
 from rag_pipelines.service.variants import Variants
-from rag_pipelines.service.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,9 @@ class Parts:
     metrics: Metrics
     variants: Variants
     memory: Memory
+    gate: Gate
+    limits: Limits
+    cache: ResultCache
 
 
 def parts_of(request: Request) -> Parts:

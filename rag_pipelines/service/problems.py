@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
@@ -60,7 +61,7 @@ def problem(
         # ASCII, since a name that a caller sent may hold characters that UTF-8 cannot carry.
         json.dumps({name: value for name, value in body.items() if value is not None}),
         status,
-        headers={**(headers or {}), **({"Retry-After": "5"} if status == 503 else {})},
+        headers={**({"Retry-After": "5"} if status == 503 else {}), **(headers or {})},
         media_type=MEDIA_TYPE,
     )
 
@@ -109,11 +110,15 @@ def install(app: FastAPI) -> None:
 
 
 class BodyLimit:
-    """Refuses a request body larger than `limit` bytes with 413 before it is in memory."""
+    """Refuses a request body larger than `limit` bytes with 413 before it is in memory.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    One that is not here whole within `seconds` gets 408: who sends slowly holds nothing but a connection.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self.app = app
         self.limit = limit
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count what arrives, whatever Content-Length says."""
@@ -121,19 +126,31 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         messages: list[Message] = []
+        refusal = None
+        try:
+            async with asyncio.timeout(self.seconds):
+                if not await self._read(receive, messages):
+                    refusal = problem(413, f"the request is larger than {self.limit} bytes", scope["path"])
+        except TimeoutError:
+            said = f"the body did not arrive within {self.seconds:g} s"
+            refusal = problem(408, said, scope["path"], {"Connection": "close"})
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self.app(scope, replay, send)
+
+    async def _read(self, receive: Receive, messages: list[Message]) -> bool:
+        """Whether the body is small enough."""
         size = 0
         while True:
             message = await receive()
             messages.append(message)
             size += len(message.get("body", b""))
             if size > self.limit:
-                answer = problem(413, f"the request is larger than {self.limit} bytes", scope["path"])
-                await answer(scope, receive, send)
-                return
+                return False
             if message["type"] != "http.request" or not message.get("more_body", False):
-                break
-
-        async def replay() -> Message:
-            return messages.pop(0) if messages else await receive()
-
-        await self.app(scope, replay, send)
+                return True

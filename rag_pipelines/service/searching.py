@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fastapi import HTTPException
+from starlette.datastructures import MutableHeaders
 
 from rag_pipelines.config.load import suggest
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.asking import Asker
+from rag_pipelines.service.caching import HEADER
 from rag_pipelines.service.observing import seen
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.remembering import remember_search
@@ -20,8 +22,13 @@ def check_index(parts: Parts, index: str) -> None:
         raise HTTPException(404, f"there is no index {index!r}{suggest(index, list(known))}")
 
 
-def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> SearchResult:
-    """What the asker may read of an index. Raises HTTPException and what `Searcher.search` raises."""
+def search_index(
+    parts: Parts, asker: Asker, index: str, body: SearchBody, headers: MutableHeaders | None = None
+) -> SearchResult:
+    """What the asker may read of an index; `headers` of the response are told whether it was kept.
+
+    Raises HTTPException and what `Searcher.search` raises.
+    """
     noting = seen()
     noting.says(body.query)
     service = parts.configuration.service
@@ -32,17 +39,26 @@ def search_index(parts: Parts, asker: Asker, index: str, body: SearchBody) -> Se
     check_index(parts, index)
     variant = parts.variants.choose(index, asker.principal, asker.request)
     noting.searches(index, variant.name if variant is not None else None)
-    result = parts.searchers.get(index).search(
-        body.query,
-        body.k,
-        asker.principal,
-        body.filters,
-        body.version,
-        explained=body.explain,
-        options=body.options(),
-        passages_when_unanswerable=body.passages_when_unanswerable,
-        variant=variant,
-    )
+
+    def search() -> SearchResult:
+        return parts.searchers.get(index).search(
+            body.query,
+            body.k,
+            asker.principal,
+            body.filters,
+            body.version,
+            explained=body.explain,
+            options=body.options(),
+            passages_when_unanswerable=body.passages_when_unanswerable,
+            variant=variant,
+        )
+
+    told = variant.fingerprint if variant is not None else ""
+    result, kept = parts.cache.cached(asker.principal, index, body, search, told)
+    if headers is not None:
+        headers[HEADER] = "hit" if kept else "miss"
+    if parts.cache.memory is not None:
+        parts.metrics.looked_up("results", hit=kept)
     parts.metrics.searched(result, asker.principal.tenant)
     remember_search(parts, asker, index, body.query, result)
     return result

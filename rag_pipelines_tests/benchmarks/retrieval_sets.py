@@ -62,13 +62,18 @@ class JudgedSet:
         )
 
 
-def open_set(name: str, home: Path) -> JudgedSet:
-    """The set, synced below `home`: a second call embeds nothing. Exits where the corpus is not there."""
+def open_set(name: str, home: Path, *, synced: bool = True) -> JudgedSet:
+    """The set, synced below `home`: a second call embeds nothing. Exits where the corpus is not there.
+
+    `synced=False` takes what is below `home` as it is.
+    """
     layout = SETS[name]
     folder = shared_data_or_none("retrieval", layout.folder)
     if folder is None:
         raise SystemExit(f"the corpus {layout.folder} is not here; set RAG_SHARED_DATA")
     judged = JudgedSet(name, home / name, *_questions(folder))
+    if not synced:
+        return judged
     _configure(judged.root, folder, layout)
     with open_workspace(judged.environment) as workspace:
         run = sync(workspace, [SOURCE])

@@ -6,15 +6,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from rag_pipelines.catalog.tables import collections
+from rag_pipelines.catalog import versions
+from rag_pipelines.catalog.tables import collections, documents
 from rag_pipelines.pipeline.publish import close_candidate
-from rag_pipelines_tests.project import Project
+from rag_pipelines_tests.project import STAFF, Project
 from rag_pipelines_tests.service.conftest import LEAVE, running
 
 PATH = "/v1/indexes/knowledge/search"
@@ -105,6 +107,44 @@ def test_edited_model_or_analyzer_is_used_from_the_sync_on_that_builds_its_colle
         assert ask(started_before, "moving")["passages"] == []
 
 
+def test_searches_go_on_in_the_version_before_while_the_model_of_the_next_is_loaded(
+    small: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rag_pipelines.embedding import open_embedder
+
+    small.write("travel.md", "# Travel\n\nLeave early and book trains before flights.\n")
+    small.sync()
+    loading, loaded = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        loading.set()
+        assert loaded.wait(PATIENCE)
+        return open_embedder(*arguments)
+
+    with small.searchers() as searchers, ThreadPoolExecutor(1) as pool:
+        searcher = searchers.get("knowledge")
+        searcher.warm()
+        small.index("knowledge", embedding={"passage_prefix": "passage: "})
+        with small.workspace() as workspace:
+            config = workspace.configuration.indexes["knowledge"]
+        searcher.config = config
+        searcher._encoder = partial(searchers._encoder, config)
+        small.remove("travel.md")
+        assert small.sync()["version"] == 2
+        with small.workspace() as workspace, workspace.catalog.begin() as tx:
+            (gone,) = tx.execute(sa.select(documents.c.doc_id).where(documents.c.live.is_(False))).scalars()
+            versions.hide(tx, "knowledge", [gone])
+        monkeypatch.setattr("rag_pipelines.retrieval.opening.open_embedder", slow)
+        following = pool.submit(searcher.refresh, warmed=True)
+        assert loading.wait(PATIENCE)
+        result = searcher.search("leave", 5, STAFF)
+        # Of the version before, and yet without what nobody may see any more.
+        assert (result.version, len(result.passages)) == (1, 1)
+        loaded.set()
+        assert following.result(PATIENCE)
+        assert searcher.search("leave", 5, STAFF).version == 2
+
+
 def test_version_of_an_unknown_vector_space_is_refused_until_a_sync(small: Project) -> None:
     small.sync()
     with small.workspace() as workspace, workspace.catalog.begin() as tx:
@@ -144,7 +184,7 @@ def test_fault_of_the_database_shows_in_readiness_and_passes(
 
     small.sync()
 
-    def away(_: Searcher) -> bool:
+    def away(_: Searcher, *, warmed: bool) -> bool:
         raise OSError("the disk is gone")
 
     with running(small) as client:
