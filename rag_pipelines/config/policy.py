@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from rag_pipelines.config.base import Model
+from rag_pipelines.config.injection import InjectionConfig
 
 
 class PolicyConfig(Model):
     """Without the file every rule has its default."""
+
+    injection: InjectionConfig = Field(default_factory=InjectionConfig)

@@ -14,6 +14,7 @@ from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition, MatchAny, Not
 from rag_pipelines.core.ports import CollectionReader, VectorEngine
 from rag_pipelines.core.types import Principal
+from rag_pipelines.governance.untrusted import new_nonce
 from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.abstention import Evidence, Judgement, evidence
 from rag_pipelines.retrieval.answering import Answer, answer
@@ -139,7 +140,7 @@ class Searcher:
             if owned:
                 opened.reader.close()
         passages = tuple(
-            to_passage(rank, section, number, places)
+            to_passage(rank, section, number, places, self._parts.policy)
             for rank, (section, places) in enumerate(zip(found.sections, locations, strict=True), start=1)
         )
         return SearchResult(
@@ -148,7 +149,9 @@ class Searcher:
             passages,
             found.ranked.reranking,
             reasons,
-            assemble(passages, settings.tokens, self._parts.tokenizer()) if settings.tokens else None,
+            assemble(passages, settings.tokens, self._parts.tokenizer(), new_nonce())
+            if settings.tokens
+            else None,
             found.ranked.understanding,
             judged.confidence if judged is not None else None,
             judged.answerable if judged is not None else None,
@@ -176,6 +179,7 @@ class Searcher:
             opened.shown(number),
             set(opened.hidden),
             principal,
+            self._parts.policy,
         )
 
     def _evidence(self, query: str, found: Answer, opened: _Open) -> Evidence:

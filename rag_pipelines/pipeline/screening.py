@@ -1,0 +1,65 @@
+"""Judges the passages that are staged: which of them may hold instructions for whoever reads them by machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from rag_pipelines.catalog.store import Row
+from rag_pipelines.governance.injection import Flag, strongest
+from rag_pipelines.governance.injection_screen import Screen, open_screen
+from rag_pipelines.index.points import INJECTION
+from rag_pipelines.pipeline.workspace import Workspace
+
+
+def screen_fingerprint(workspace: Workspace) -> str:
+    """Changes with the rules, so that every passage is judged again; empty where none is. Raises ConfigError."""
+    screen = screen_of(workspace)
+    return screen.fingerprint if screen is not None else ""
+
+
+def screen_of(workspace: Workspace) -> Screen | None:
+    """What the policy asks for, opened once a workspace; None where it is off."""
+    kept: dict[str, Any] = workspace.__dict__
+    if "_screen" not in kept:
+        kept["_screen"] = open_screen(workspace.configuration.policy.injection)
+    screen: Screen | None = kept["_screen"]
+    return screen
+
+
+def screened(
+    workspace: Workspace, rows: Sequence[Row], chunks: Mapping[str, Sequence[Row]]
+) -> dict[str, list[Row]]:
+    """The chunks of the documents, each with its flag or None as `injection`.
+
+    What a passage is shown with counts as well: its title and the headings above it. Raises EmbeddingError where a
+    configured classifier cannot be asked.
+    """
+    found = {doc_id: [dict(chunk) for chunk in own] for doc_id, own in chunks.items()}
+    screen = screen_of(workspace)
+    if screen is None:
+        return found
+    titles = {row["doc_id"]: row["title"] or PurePosixPath(row["uri"]).name for row in rows}
+    labels = {
+        (doc_id, chunk["chunk_id"]): (titles.get(doc_id, ""), *(chunk["heading_path"] or ()))
+        for doc_id, own in found.items()
+        for chunk in own
+    }
+    texts = _distinct(chunk["text"] for own in found.values() for chunk in own)
+    shown = _distinct(label for of_chunk in labels.values() for label in of_chunk)
+    of_text = dict(zip(texts, screen.flags(texts), strict=True))
+    of_label = dict(zip(shown, screen.flags(shown, short=True), strict=True))
+    for doc_id, own in found.items():
+        for chunk in own:
+            beside = (of_label[label] for label in labels[doc_id, chunk["chunk_id"]])
+            chunk[INJECTION] = _told(strongest([of_text[chunk["text"]], *beside]))
+    return found
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _told(flag: Flag | None) -> dict[str, Any] | None:
+    return flag.as_json() if flag is not None else None
