@@ -17,6 +17,7 @@ from rag_pipelines.cli import (
     experimenting,
     gates,
     golden,
+    injections,
     inspect,
     planning,
     query,
@@ -37,6 +38,7 @@ app = typer.Typer(
 running.register(app)
 inspect.register(app)
 duplicates.register(app)
+injections.register(app)
 planning.register(app)
 versioning.register(app)
 gates.register(app)

@@ -11,7 +11,9 @@ from rag_pipelines.core.types import Classification
 
 Action = Literal["off", "mark", "downrank", "withhold"]
 Score = Annotated[float, Field(gt=0, le=1)]
-RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="lower case letters, digits and -")]
+RuleName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="lower case letters, digits and -")
+]
 
 
 def check_pattern(value: str) -> str:
@@ -60,7 +62,9 @@ class InjectionScope(Model):
     @model_validator(mode="after")
     def _bounded(self) -> InjectionScope:
         if not (self.indexes or self.sources or self.classifications):
-            raise ValueError("names no indexes, sources or classifications; set `action` of the section instead")
+            raise ValueError(
+                "names no indexes, sources or classifications; set `action` of the section instead"
+            )
         return self
 
 
@@ -68,7 +72,7 @@ class InjectionConfig(Model):
     """What is done with passages from a score on; the first of `scopes` that holds decides."""
 
     action: Action = "mark"
-    threshold: Score = 0.5
+    threshold: Score = 0.3
     places: int = Field(default=10, ge=1, le=100, description="ranks that a down-ranked passage loses")
     scopes: tuple[InjectionScope, ...] = ()
     rules: tuple[InjectionRule, ...] = ()

@@ -12,8 +12,6 @@ JOINERS = "\u200c\u200d"
 EMOJI_STYLES = "\ufe0e\ufe0f"
 """Belong behind one visible character."""
 
-BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
 TAGS = (0xE0000, 0xE007F)
 """A copy of ASCII that nothing shows, first and last code point."""
 

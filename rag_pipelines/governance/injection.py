@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rag_pipelines.core.fingerprints import fingerprint
-from rag_pipelines.governance.characters import BIDI, EMOJI_STYLES, TAGS, folded, hidden_characters, visible
+from rag_pipelines.governance.characters import EMOJI_STYLES, TAGS, folded, hidden_characters, visible
 from rag_pipelines.governance.injection_rules import RULES, Rule
 
 VERSION = 1
@@ -19,7 +19,12 @@ VERSION = 1
 LEAST = 0.2
 """What scores less is not worth a word: one weak sign is found in ordinary text of every kind."""
 
-HIDDEN_WEIGHTS: Mapping[str, float] = {"tag-characters": 0.9, "style-run": 0.7, "direction": 0.4, "zero-width": 0.4}
+HIDDEN_WEIGHTS: Mapping[str, float] = {
+    "tag-characters": 0.9,
+    "style-run": 0.7,
+    "direction": 0.4,
+    "zero-width": 0.4,
+}
 MIXED = "mixed-scripts"
 MIXED_WEIGHT = 0.5
 
@@ -165,5 +170,3 @@ def _plain(run: str) -> str:
         if said.isprintable() and " " in said:
             return said
     return ""
-
-

@@ -40,7 +40,9 @@ class InjectionPolicy:
     @property
     def scopes(self) -> tuple[InjectionScope, ...]:
         """Those that may hold for a passage of the index."""
-        return tuple(scope for scope in self.config.scopes if not scope.indexes or self.index in scope.indexes)
+        return tuple(
+            scope for scope in self.config.scopes if not scope.indexes or self.index in scope.indexes
+        )
 
     @property
     def places(self) -> int:
@@ -72,9 +74,7 @@ class InjectionPolicy:
             withheld.append(All((*earlier, Range(INJECTION_SCORE, gte=self.config.threshold))))
         return Not(AnyOf(tuple(withheld))) if withheld else EVERYTHING
 
-    def mark(
-        self, payload: Mapping[str, Any], flag: Mapping[str, Any] | None
-    ) -> Mapping[str, Any] | None:
+    def mark(self, payload: Mapping[str, Any], flag: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """What a reader is told of a passage that shows text with this flag, of the payload's document."""
         own = self.treatment(payload) if flag else None
         if flag is None or own is None or own.action == "off" or flag["score"] < own.threshold:

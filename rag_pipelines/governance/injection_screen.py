@@ -57,7 +57,9 @@ def open_screen(config: InjectionConfig) -> Screen | None:
     own = [Rule(rule.name, rule.weight, rule.pattern, "words") for rule in config.rules]
     for rule in own:
         if rule.name in known or rule.name == "classifier":
-            raise ConfigError(f"policy.yaml: injection.rules uses the name of a built-in rule: {rule.name!r}; rename it")
+            raise ConfigError(
+                f"policy.yaml: injection.rules uses {rule.name!r}, the name of a built-in rule; rename it"
+            )
     detector = Detector((*RULES, *own), frozenset(config.disabled))
     if config.classifier is None:
         return Screen(detector)
@@ -76,7 +78,9 @@ class TextClassifier:
         self._config = config
         self._loaded: Any = None
         self._lock = threading.Lock()
-        self.fingerprint = fingerprint("classifier", 1, [config.model, config.label, _mark(Path(config.model))])
+        self.fingerprint = fingerprint(
+            "classifier", 1, [config.model, config.label, _mark(Path(config.model))]
+        )
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """The model's probability of its label; longer texts are judged by their beginning, rounded to 3 digits."""

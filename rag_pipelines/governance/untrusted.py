@@ -50,7 +50,9 @@ def neutralise(text: str, nonce: str | None = None) -> str:
     """
     shown = visible(text)
     like = folded(shown)
-    places = {found.start(): like[found.start()] for found in (*_FENCE.finditer(like), *_CONTROL.finditer(like))}
+    places = {
+        found.start(): like[found.start()] for found in (*_FENCE.finditer(like), *_CONTROL.finditer(like))
+    }
     masked = set[int]()
     if nonce:
         for found in re.finditer(re.escape(nonce), like, re.IGNORECASE):

@@ -77,10 +77,12 @@ def cut(text: str, length: int = LENGTH) -> tuple[str, ...]:
     """Passages of about so many characters, cut between lines; a longer line is cut inside."""
     passages: list[str] = []
     current = ""
-    for line in text.splitlines(keepends=True):
-        while len(line) > length:
-            passages.append((current + line[:length]).strip())
-            current, line = "", line[length:]
+    lines = [
+        line[at : at + length]
+        for line in text.splitlines(keepends=True)
+        for at in range(0, len(line), length)
+    ]
+    for line in lines:
         if current and len(current) + len(line) > length:
             passages.append(current.strip())
             current = ""
@@ -130,8 +132,12 @@ def planted_samples() -> Iterator[Sample]:
                     own = [text for text in contexts[name] if is_tuned(text) == tuned]
                     for place in PLACES:
                         for turn in range(CONTEXTS_EACH):
-                            at = int(hashlib.sha256(f"{attack}{place}{turn}".encode()).hexdigest(), 16) % len(own)
-                            yield Sample(f"{file}: {kind}", cut(plant(own[at], attack, place)), tuned, attack=True)
+                            at = int(hashlib.sha256(f"{attack}{place}{turn}".encode()).hexdigest(), 16) % len(
+                                own
+                            )
+                            yield Sample(
+                                f"{file}: {kind}", cut(plant(own[at], attack, place)), tuned, attack=True
+                            )
 
 
 def _contexts(path: Path) -> Iterator[str]:
@@ -201,7 +207,9 @@ def measure(detector: Detector, samples: Sequence[Sample], half: str) -> tuple[R
     chosen = half == "tuned"
     groups = list(dict.fromkeys(sample.group for sample in samples))
     attacking = {sample.group for sample in samples if sample.attack}
-    shares = {group: _share(of(group, tuned=chosen), threshold) for group in groups if of(group, tuned=chosen)}
+    shares = {
+        group: _share(of(group, tuned=chosen), threshold) for group in groups if of(group, tuned=chosen)
+    }
     mine = [(sample, score) for sample, score in rows if sample.tuned == chosen]
     passages = sum(len(sample.passages) for sample in samples)
     report = Report(
@@ -219,7 +227,8 @@ def measure(detector: Detector, samples: Sequence[Sample], half: str) -> tuple[R
 
 
 def _point(rows: Sequence[tuple[Sample, float]], threshold: float) -> dict[str, float]:
-    clean = [_share([s for r, s in rows if r.group == name], threshold) for name in CLEAN if any(r.group == name for r, _ in rows)]
+    of_corpus = ([score for sample, score in rows if sample.group == name] for name in CLEAN)
+    clean = [_share(scores, threshold) for scores in of_corpus if scores]
     attacks = [score for sample, score in rows if sample.attack]
     other = [score for sample, score in rows if not sample.attack]
     hits, false = sum(s >= threshold for s in attacks), sum(s >= threshold for s in other)
