@@ -227,7 +227,8 @@ def test_each_part_is_fenced_with_its_title_and_cannot_leave_its_fence() -> None
 
 def test_fences_count_and_their_digits_do_not_matter() -> None:
     # 11 words, and fences of 8 words each: one a digit, since they are not cut.
-    assert assemble([FIRST], 26, Words(), "40718265").tokens == 0
+    shorter = assemble([FIRST], 26, Words(), "40718265")
+    assert (shorter.tokens, shorter.citations[0].end) == (23, 14)
     for nonce in ("40718265", "11111111"):
         found = assemble([FIRST], 27, Words(), nonce)
         assert (found.tokens, found.citations[0].end) == (27, 35)
