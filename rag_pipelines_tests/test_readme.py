@@ -26,6 +26,7 @@ from rag_pipelines.config import (
     experiment,
     filtering,
     gates,
+    injection,
     models,
     policy,
     quality,
@@ -88,6 +89,10 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     service.ServiceConfig,
     service.PrincipalConfig,
     policy.PolicyConfig,
+    injection.InjectionConfig,
+    injection.InjectionScope,
+    injection.InjectionRule,
+    injection.InjectionClassifier,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
 ]
