@@ -268,12 +268,14 @@ def _validate(kind: str, data: Any) -> None:
         CONNECTORS[config.connector].params.model_validate(config.params)
     elif kind == "index":
         models.IndexConfig.model_validate(data)
+    elif kind == "policy":
+        policy.PolicyConfig.model_validate(data)
     else:
         service.ServiceConfig.model_validate(data)
 
 
 def test_configuration_blocks_validate() -> None:
-    kinds = ("source", "index", "service")
+    kinds = ("source", "index", "service", "policy")
     found = blocks(*(f"yaml {kind}" for kind in kinds))
     for block in found:
         _validate(block.info.split()[1], yaml.safe_load(block.text))
