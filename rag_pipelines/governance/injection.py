@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ MIXED_WEIGHT = 0.5
 _BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{24,}={0,2}(?![\w+/=])")
 _HEX = re.compile(r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}[ :]?){16,}(?![0-9a-fA-F])")
 _MIXED = re.compile(r"[a-zA-Z][\u0430-\u044f\u0410-\u042f]|[\u0430-\u044f\u0410-\u042f][a-zA-Z]")
+_TAGGED = re.compile("[\U000e0020-\U000e007e]")
 _SPACE = re.compile(r"\s+")
 _DECODED = 8
 """Encoded runs of a passage that are decoded at most."""
@@ -127,10 +127,11 @@ def _finds(rules: Sequence[Rule], texts: Sequence[str]) -> list[tuple[str, float
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    shown = [visible(text) for text in texts]
     views = {
-        "words": pa.array([_words(text) for text in texts], pa.large_string()),
-        "folded": pa.array([_folded(text) for text in texts], pa.large_string()),
-        "lines": pa.array([visible(text).lower() for text in texts], pa.large_string()),
+        "words": pa.array([_one_line(text) for text in shown], pa.large_string()),
+        "folded": pa.array(list(map(_folded, shown, texts)), pa.large_string()),
+        "lines": pa.array([text.lower() for text in shown], pa.large_string()),
     }
     found = []
     for rule in rules:
@@ -141,32 +142,34 @@ def _finds(rules: Sequence[Rule], texts: Sequence[str]) -> list[tuple[str, float
     return found
 
 
-def _words(text: str) -> str:
-    return _SPACE.sub(" ", visible(text)).strip().lower()
+def _one_line(shown: str) -> str:
+    return _SPACE.sub(" ", shown).strip().lower()
 
 
-def _folded(text: str) -> str:
-    shown = _SPACE.sub(" ", folded(visible(text))).strip().lower().replace("\u2019", "'")
-    decoded = _decoded(text)
-    return " ".join((shown, *(_SPACE.sub(" ", part).lower() for part in decoded))) if decoded else shown
+def _folded(shown: str, text: str) -> str:
+    plain = _one_line(folded(shown)).replace("\u2019", "'")
+    return " ".join((plain, *map(_one_line, _decoded(text))))
 
 
 def _decoded(text: str) -> list[str]:
     """Words that the text holds in tag characters, Base64 or hexadecimal."""
-    found = ["".join(chr(ord(c) - TAGS[0]) for c in text if TAGS[0] + 0x20 <= ord(c) < TAGS[1])]
+    tagged = "".join(chr(ord(c) - TAGS[0]) for c in _TAGGED.findall(text))
     runs = [*_BASE64.finditer(text), *_HEX.finditer(text)][:_DECODED]
-    found += [_plain(run.group()) for run in runs]
-    return [part for part in found if part]
+    return [part for part in (tagged, *(_plain(run.group()) for run in runs)) if part]
 
 
 def _plain(run: str) -> str:
     """The text that a run encodes; empty where it is not readable text."""
     compact = re.sub(r"[ :]", "", run)
-    for decode in (bytes.fromhex, lambda value: base64.b64decode(value + "=" * (-len(value) % 4))):
+    for decode in (bytes.fromhex, _from_base64):
         try:
             said = decode(compact).decode("utf-8")
-        except (binascii.Error, ValueError):
+        except ValueError:
             continue
         if said.isprintable() and " " in said:
             return said
     return ""
+
+
+def _from_base64(run: str) -> bytes:
+    return base64.b64decode(run + "=" * (-len(run) % 4))

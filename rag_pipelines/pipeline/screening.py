@@ -8,24 +8,13 @@ from typing import Any
 
 from rag_pipelines.catalog.store import Row
 from rag_pipelines.governance.injection import Flag, strongest
-from rag_pipelines.governance.injection_screen import Screen, open_screen
 from rag_pipelines.index.points import INJECTION
 from rag_pipelines.pipeline.workspace import Workspace
 
 
 def screen_fingerprint(workspace: Workspace) -> str:
     """Changes with the rules, so that every passage is judged again; empty where none is. Raises ConfigError."""
-    screen = screen_of(workspace)
-    return screen.fingerprint if screen is not None else ""
-
-
-def screen_of(workspace: Workspace) -> Screen | None:
-    """What the policy asks for, opened once a workspace; None where it is off."""
-    kept: dict[str, Any] = workspace.__dict__
-    if "_screen" not in kept:
-        kept["_screen"] = open_screen(workspace.configuration.policy.injection)
-    screen: Screen | None = kept["_screen"]
-    return screen
+    return workspace.screen.fingerprint if workspace.screen is not None else ""
 
 
 def screened(
@@ -37,7 +26,7 @@ def screened(
     configured classifier cannot be asked.
     """
     found = {doc_id: [dict(chunk) for chunk in own] for doc_id, own in chunks.items()}
-    screen = screen_of(workspace)
+    screen = workspace.screen
     if screen is None:
         return found
     titles = {row["doc_id"]: row["title"] or PurePosixPath(row["uri"]).name for row in rows}

@@ -52,7 +52,7 @@ def test_the_threshold_is_of_one_half_and_the_shares_of_the_other() -> None:
 
     more = [Sample("scifact", ("low",), tuned=True, attack=False) for _ in range(5)]
     report, _ = measure(detector, [*clean, *more, *held, *attacks], "held")
-    assert (report.threshold, report.clean) == (0.8, {"scifact": 0.25})
+    assert (report.threshold, report.clean) == (1.001, {"scifact": 0.0})
 
 
 def test_families_are_weighed_by_their_texts() -> None:
