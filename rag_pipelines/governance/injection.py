@@ -29,6 +29,7 @@ MIXED_WEIGHT = 0.5
 
 _BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{24,}={0,2}(?![\w+/=])")
 _HEX = re.compile(r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2}[ :]?){16,}(?![0-9a-fA-F])")
+_ENCODED = r"[A-Za-z0-9+/]{24}|(?:[0-9a-fA-F]{2}[ :]?){16}"
 _MIXED = re.compile(r"[a-zA-Z][\u0430-\u044f\u0410-\u042f]|[\u0430-\u044f\u0410-\u042f][a-zA-Z]")
 _TAGGED = re.compile("[\U000e0020-\U000e007e]")
 _SPACE = re.compile(r"\s+")
@@ -128,9 +129,10 @@ def _finds(rules: Sequence[Rule], texts: Sequence[str]) -> list[tuple[str, float
     import pyarrow.compute as pc
 
     shown = [visible(text) for text in texts]
+    encoded = pc.match_substring_regex(pa.array(shown, pa.large_string()), _ENCODED).to_pylist()
     views = {
         "words": pa.array([_one_line(text) for text in shown], pa.large_string()),
-        "folded": pa.array(list(map(_folded, shown, texts)), pa.large_string()),
+        "folded": pa.array(list(map(_folded, shown, texts, encoded)), pa.large_string()),
         "lines": pa.array([text.lower() for text in shown], pa.large_string()),
     }
     found = []
@@ -146,9 +148,10 @@ def _one_line(shown: str) -> str:
     return _SPACE.sub(" ", shown).strip().lower()
 
 
-def _folded(shown: str, text: str) -> str:
+def _folded(shown: str, text: str, encoded: bool) -> str:
     plain = _one_line(folded(shown)).replace("\u2019", "'")
-    return " ".join((plain, *map(_one_line, _decoded(text))))
+    decoded = _decoded(text) if encoded or not text.isascii() else []
+    return " ".join((plain, *map(_one_line, decoded)))
 
 
 def _decoded(text: str) -> list[str]:
