@@ -25,25 +25,25 @@ def screened(
     What a passage is shown with counts as well: its title and the headings above it. Raises EmbeddingError where a
     configured classifier cannot be asked.
     """
-    found = {doc_id: [dict(chunk) for chunk in own] for doc_id, own in chunks.items()}
     screen = workspace.screen
     if screen is None:
-        return found
+        return {doc_id: list(own) for doc_id, own in chunks.items()}
     titles = {row["doc_id"]: row["title"] or PurePosixPath(row["uri"]).name for row in rows}
-    labels = {
-        (doc_id, chunk["chunk_id"]): (titles.get(doc_id, ""), *(chunk["heading_path"] or ()))
-        for doc_id, own in found.items()
-        for chunk in own
-    }
-    texts = _distinct(chunk["text"] for own in found.values() for chunk in own)
-    shown = _distinct(label for of_chunk in labels.values() for label in of_chunk)
+
+    def labels(chunk: Row) -> tuple[str, ...]:
+        return (titles.get(chunk["doc_id"], ""), *(chunk["heading_path"] or ()))
+
+    texts = _distinct(chunk["text"] for own in chunks.values() for chunk in own)
+    shown = _distinct(label for own in chunks.values() for chunk in own for label in labels(chunk))
     of_text = dict(zip(texts, screen.flags(texts), strict=True))
     of_label = dict(zip(shown, screen.flags(shown, short=True), strict=True))
-    for doc_id, own in found.items():
-        for chunk in own:
-            beside = (of_label[label] for label in labels[doc_id, chunk["chunk_id"]])
-            chunk[INJECTION] = _told(strongest([of_text[chunk["text"]], *beside]))
-    return found
+
+    def flag(chunk: Row) -> Flag | None:
+        return strongest([of_text[chunk["text"]], *(of_label[label] for label in labels(chunk))])
+
+    return {
+        doc_id: [{**chunk, INJECTION: _told(flag(chunk))} for chunk in own] for doc_id, own in chunks.items()
+    }
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:
