@@ -29,6 +29,7 @@ from rag_pipelines.config import (
     gates,
     memory,
     limits,
+    injection,
     models,
     policy,
     quality,
@@ -102,6 +103,10 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     policy.PolicyConfig,
     memory.AuditConfig,
     memory.QueriesConfig,
+    injection.InjectionConfig,
+    injection.InjectionScope,
+    injection.InjectionRule,
+    injection.InjectionClassifier,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
 ]
@@ -279,12 +284,15 @@ def _validate(kind: str, data: Any) -> None:
         models.IndexConfig.model_validate(data)
     elif kind == "flags":
         flags.FlagsFile.model_validate(data)
+    elif kind == "policy":
+        policy.PolicyConfig.model_validate(data)
     else:
         service.ServiceConfig.model_validate(data)
 
 
 def test_configuration_blocks_validate() -> None:
     kinds = ("source", "index", "service", "flags")
+    kinds = ("source", "index", "service", "policy")
     found = blocks(*(f"yaml {kind}" for kind in kinds))
     for block in found:
         _validate(block.info.split()[1], yaml.safe_load(block.text))

@@ -51,6 +51,7 @@ SIZES: dict[str, tuple[int, dict[str, int]]] = {
             "source": 1,
             "added": 1_000,
             "removed": 1_000,
+            "injection": 500,
         },
     ),
     "point_documents": (1_000_000, {"document_key": EACH}),

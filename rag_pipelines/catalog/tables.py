@@ -184,6 +184,7 @@ points = sa.Table(
     sa.Column("chunk", CleanJson),
     sa.Column("embed_hash", sa.String(64)),
     sa.Column("document_key", sa.String(64)),
+    sa.Column("injection", sa.Float),
     sa.Index("ix_points_doc_id", "doc_id"),
     sa.Index("ix_points_collection_source_removed", "collection", "source", "removed"),
     sa.Index("ix_points_collection_added", "collection", "added"),
@@ -195,6 +196,14 @@ sa.Index(
     points.c.source,
     sqlite_where=sa.text("dirty = 1"),
     postgresql_where=sa.text("dirty"),
+)
+
+sa.Index(
+    "ix_points_injection",
+    points.c.collection,
+    points.c.injection,
+    sqlite_where=sa.text("injection IS NOT NULL"),
+    postgresql_where=sa.text("injection IS NOT NULL"),
 )
 
 point_documents = sa.Table(

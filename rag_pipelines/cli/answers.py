@@ -55,6 +55,12 @@ def _print_passage(passage: Passage, explanation: Explanation | None) -> None:
         say(f"{INDENT}found in it: {found}", "cyan")
     if passage.locations:
         say(f"{INDENT}also in: {', '.join(map(_also, passage.locations))}", "cyan")
+    if passage.injection:
+        told = ", ".join(passage.injection["reasons"])
+        say(
+            f"{INDENT}may hold instructions for a machine ({passage.injection['score']:.2f}): {told}",
+            "yellow",
+        )
     for line in _reasons(explanation) if explanation is not None else ():
         say(f"{INDENT}{line}", "magenta")
     shown = " ".join(passage.text.split())

@@ -18,6 +18,7 @@ from rag_pipelines.cli import (
     experimenting,
     gates,
     golden,
+    injections,
     inspect,
     planning,
     query,
@@ -38,6 +39,7 @@ app = typer.Typer(
 running.register(app)
 inspect.register(app)
 duplicates.register(app)
+injections.register(app)
 planning.register(app)
 versioning.register(app)
 gates.register(app)

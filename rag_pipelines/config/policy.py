@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from rag_pipelines.config.base import Model
 from rag_pipelines.config.memory import AuditConfig, QueriesConfig
+from rag_pipelines.config.injection import InjectionConfig
 
 
 class PolicyConfig(Model):
@@ -11,3 +14,4 @@ class PolicyConfig(Model):
 
     audit: AuditConfig = AuditConfig()
     queries: QueriesConfig = QueriesConfig()
+    injection: InjectionConfig = Field(default_factory=InjectionConfig)

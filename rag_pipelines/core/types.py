@@ -266,7 +266,8 @@ class Passage:
     """One ranked answer of retrieval; `rank` from 1. `locations` are the most similar first, one a document.
 
     `matched` is empty where the passage is the chunk that was found; else it names the found ones, best first,
-    and the citation's span and page are those of the whole passage, the rest of it the best chunk's.
+    and the citation's span and page are those of the whole passage, the rest of it the best chunk's. `injection` is
+    `{score, reasons}` where the passage may hold instructions for a machine and the policy wants that told.
     """
 
     rank: int
@@ -277,3 +278,4 @@ class Passage:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     locations: tuple[Location, ...] = ()
     matched: tuple[MatchedSpan, ...] = ()
+    injection: Mapping[str, Any] | None = None

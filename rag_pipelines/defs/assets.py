@@ -22,6 +22,7 @@ from rag_pipelines.defs.metadata import (
     parsed_metadata,
     published_metadata,
     show_shards,
+    staged_metadata,
     version_metadata,
 )
 from rag_pipelines.defs.partitions import shards_by_source
@@ -190,5 +191,5 @@ STEPS_BY_SHARD = (
     _Step("duplicates", deduplicate, DUPLICATES, compared_by_shard, duplicates_metadata),
     _Step("chunks", chunk, CHUNKS, _chunk_rows),
     _Step("embeddings", embed, EMBEDDINGS, _chunk_rows),
-    _Step("staged", _stage_whole, STAGED, _chunk_rows, kind="qdrant"),
+    _Step("staged", _stage_whole, STAGED, _chunk_rows, staged_metadata, kind="qdrant"),
 )

@@ -9,10 +9,12 @@ import dagster as dg
 
 from rag_pipelines.catalog import duplicate_reports, reports, versions
 from rag_pipelines.catalog.duplicates import count_duplicates
+from rag_pipelines.catalog.injections import by_reason, suspects
 from rag_pipelines.catalog.latencies import latency_summary
 from rag_pipelines.catalog.marks import shard_versions
 from rag_pipelines.catalog.observations import live_by_shard
-from rag_pipelines.catalog.store import Catalog, Row
+from rag_pipelines.catalog.planning import standing_collection
+from rag_pipelines.catalog.store import Catalog, Row, reading
 from rag_pipelines.core.ids import partition_key
 from rag_pipelines.pipeline.workspace import Workspace
 
@@ -135,6 +137,21 @@ def parsed_metadata(workspace: Workspace, sources: Sequence[str]) -> dict[str, A
     found["quarantine"] = table(refused[:20], ("source", "uri", "stage", "reason"))
     found["samples"] = table(samples[:10], ("uri", "title", "media_type", "language", "revised_at"))
     return found
+
+
+def staged_metadata(catalog: Catalog, index: str) -> dict[str, Any]:
+    """Totals of the index, and which of its passages may hold instructions for a machine."""
+    with reading(catalog.engine) as tx:
+        standing = standing_collection(tx, index)
+    rows = suspects(catalog, standing["collection"]) if standing is not None else []
+    reasons = [{"reason": name, "passages": count} for name, count in by_reason(rows).items()]
+    samples = [{**row, "reasons": ", ".join(row["reasons"])} for row in rows[:SAMPLES]]
+    return {
+        **reports.index_totals(catalog, index),
+        "suspect_passages": len(rows),
+        "suspect_reasons": table(reasons, ("reason", "passages")),
+        "suspect_samples": table(samples, ("source", "uri", "start", "end", "score", "reasons")),
+    }
 
 
 def duplicates_metadata(catalog: Catalog, index: str) -> dict[str, Any]:

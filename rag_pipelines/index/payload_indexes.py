@@ -5,7 +5,7 @@ from __future__ import annotations
 from qdrant_client import models
 
 from rag_pipelines.core.types import VectorSpace
-from rag_pipelines.index.points import INDEXED_INTEGERS, INDEXED_KEYWORDS, TENANT
+from rag_pipelines.index.points import INDEXED_FLOATS, INDEXED_INTEGERS, INDEXED_KEYWORDS, TENANT
 
 
 def wanted_indexes(space: VectorSpace) -> dict[str, models.PayloadSchemaType]:
@@ -13,7 +13,7 @@ def wanted_indexes(space: VectorSpace) -> dict[str, models.PayloadSchemaType]:
     return {
         **dict.fromkeys((*INDEXED_KEYWORDS, *space.keyword_fields), models.PayloadSchemaType.KEYWORD),
         **dict.fromkeys((*INDEXED_INTEGERS, *space.integer_fields), models.PayloadSchemaType.INTEGER),
-        **dict.fromkeys(space.float_fields, models.PayloadSchemaType.FLOAT),
+        **dict.fromkeys((*INDEXED_FLOATS, *space.float_fields), models.PayloadSchemaType.FLOAT),
         **dict.fromkeys(space.boolean_fields, models.PayloadSchemaType.BOOL),
         **dict.fromkeys(space.datetime_fields, models.PayloadSchemaType.DATETIME),
     }

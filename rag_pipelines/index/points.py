@@ -39,18 +39,22 @@ LINK = "link"
 PARENT_START = "parent_start"
 PARENT_END = "parent_end"
 META = "meta"
+INJECTION = "injection"
+INJECTION_SCORE = "injection.score"
 
 RESERVED = frozenset(
     {
         CHUNK_ID, DOC_ID, SOURCE, URI, TITLE, TEXT, START, END, PAGE, HEADING_PATH, ORDINAL, REVISION,
         TEXT_HASH, PARSED_HASH, PARSER, CHUNKER, MODEL, MEDIA_TYPE, LANGUAGE, MODIFIED_AT, TENANT,
         CLASSIFICATION, CLASSIFICATION_RANK, ACL, ADDED, REMOVED, LINK, PARENT_START, PARENT_END, META,
+        INJECTION,
     }
 )  # fmt: skip
 """Every key that this program writes at the top level of a payload; users' own lie under `meta`."""
 
 INDEXED_KEYWORDS = (TENANT, ACL, DOC_ID, SOURCE, TEXT_HASH)
 INDEXED_INTEGERS = (ADDED, REMOVED, CLASSIFICATION_RANK)
+INDEXED_FLOATS = (INJECTION_SCORE,)
 
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 

@@ -82,6 +82,7 @@ def opened_searcher(workspace: Workspace, index: str) -> Iterator[Searcher]:
         open_parts(
             config,
             workspace.configuration.root,
+            workspace.configuration.policy,
             workspace.blobs.get_text,
             partial(workspace.tokenizer, config),
         ),

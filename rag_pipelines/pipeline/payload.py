@@ -11,6 +11,7 @@ from rag_pipelines.catalog.documents import access_of
 from rag_pipelines.catalog.store import Row
 from rag_pipelines.chunking import chunker_name
 from rag_pipelines.core.ids import content_hash
+from rag_pipelines.index.points import INJECTION
 from rag_pipelines.pipeline.space import Space
 
 LAYOUT = 1
@@ -75,10 +76,15 @@ def document_payload(row: Row, space: Space) -> dict[str, Any]:
 
 
 def point_payload(chunk: Row, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The versioned payload of one chunk."""
-    return {**document, "text": chunk["text"], **{name: chunk[name] for name in CHUNK_FIELDS}}
+    """The versioned payload of one chunk; `injection` only where it is suspect, so that the others stay as they are."""
+    own = {name: chunk[name] for name in CHUNK_FIELDS}
+    return {**document, "text": chunk["text"], **own, **_flag(chunk)}
 
 
 def chunk_record(chunk: Row) -> dict[str, Any]:
     """What the catalog keeps of a chunk beside its point; the text is a slice of the document's parsed text."""
-    return {name: chunk[name] for name in (*CHUNK_FIELDS, "header")}
+    return {**{name: chunk[name] for name in (*CHUNK_FIELDS, "header")}, **_flag(chunk)}
+
+
+def _flag(chunk: Row) -> dict[str, Any]:
+    return {INJECTION: chunk[INJECTION]} if chunk.get(INJECTION) else {}

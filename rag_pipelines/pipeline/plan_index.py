@@ -21,6 +21,7 @@ from rag_pipelines.pipeline.payload import access_key
 from rag_pipelines.pipeline.plan_parts import Part, Quarantine, Stratum, count_texts
 from rag_pipelines.pipeline.plan_target import Target
 from rag_pipelines.pipeline.point_changes import PointChanges, compare_points, key_to_stage
+from rag_pipelines.pipeline.screening import screened
 from rag_pipelines.pipeline.stage import stage_fingerprint
 from rag_pipelines.pipeline.workspace import Workspace
 
@@ -210,15 +211,15 @@ class Forecast:
         with reading(self.workspace.catalog.engine) as tx:
             stored = chunk_rows.chunks_of(tx, space.index, [doc_id for doc_id in ids if doc_id not in chunks])
             current = point_rows.current_points(tx, space.collection, ids)
+        for state in work:
+            if (own := chunks.get(state["doc_id"])) is not None:
+                rows = [chunk_rows.chunk_row(space.index, state, chunk) for chunk in own]
+                stored[state["doc_id"]] = [storable_json(row) for row in rows]
+        wanted = screened(self.workspace, work, stored)
         changes = PointChanges()
         for state in work:
             doc_id = state["doc_id"]
-            own = (
-                [storable_json(chunk_rows.chunk_row(space.index, state, chunk)) for chunk in chunks[doc_id]]
-                if doc_id in chunks
-                else stored[doc_id]
-            )
-            compare_points(space, self.target.number, state, own, current[doc_id], changes)
+            compare_points(space, self.target.number, state, wanted[doc_id], current[doc_id], changes)
         changes.settle()
         part.counts["points_added"] += len(changes.points)
         part.counts["points_removed"] += len(changes.retired) + len(changes.never_seen)

@@ -65,6 +65,7 @@ def compare_points(
                 "embed_hash": chunk["embed_hash"],
                 "document_key": document_key,
                 "chunk": chunk_record(chunk),
+                "injection": (chunk.get("injection") or {}).get("score"),
                 "embed_text": embed_text(chunk["header"], chunk["text"]),
             }
         )
@@ -97,4 +98,5 @@ def staged_key(space: Space, row: Row) -> str:
     if not row["live"]:
         return "gone"
     document = document_payload(row, space)
-    return content_hash(json.dumps([row["i_chunked_from"], row["i_chunk_fp"], document], sort_keys=True))
+    wanted = [row["i_chunked_from"], row["i_chunk_fp"], document, space.screen_fp]
+    return content_hash(json.dumps(wanted, sort_keys=True))

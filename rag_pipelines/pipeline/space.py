@@ -16,6 +16,7 @@ from rag_pipelines.core.ports import SparseEncoder
 from rag_pipelines.core.types import Distance, FloatArray, VectorSpace
 from rag_pipelines.embedding.space import TYPED, space_fingerprint, typed_fields
 from rag_pipelines.index.points import meta_path
+from rag_pipelines.pipeline.screening import screen_fingerprint
 from rag_pipelines.pipeline.workspace import Workspace
 
 SAMPLE = 20_000
@@ -26,7 +27,8 @@ DEFAULT_LENGTH = 120.0
 class Space:
     """Everything that decides where an index's points go and what they look like.
 
-    `built_with` are the settings that readers need to ask the collection, also after the YAML has changed.
+    `built_with` are the settings that readers need to ask the collection, also after the YAML has changed;
+    `screen_fp` is of what judges passages.
     """
 
     index: str
@@ -39,6 +41,7 @@ class Space:
     average_length: float
     built_with: Row
     rule_for: Callable[[str, str], ChunkingRule]
+    screen_fp: str = ""
 
     @property
     def unit(self) -> bool:
@@ -125,6 +128,7 @@ def describe_space(workspace: Workspace, config: IndexConfig) -> Space:
             "sparse": config.sparse.model_dump(mode="json") if config.sparse else None,
         },
         rule_for=rule_for,
+        screen_fp=screen_fingerprint(workspace),
     )
 
 

@@ -28,6 +28,7 @@ from rag_pipelines.pipeline.passes import begin_pass, end_pass
 from rag_pipelines.pipeline.payload import LAYOUT, access_key
 from rag_pipelines.pipeline.point_changes import PointChanges, compare_points, key_to_stage
 from rag_pipelines.pipeline.progress import Silent, elapsed_ms
+from rag_pipelines.pipeline.screening import screened
 from rag_pipelines.pipeline.space import Space, open_space
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines.pipeline.writers import opened_writer
@@ -96,7 +97,7 @@ def stage(
 
 def stage_fingerprint(space: Space, chunking: Chunking) -> str:
     """Of what points look like besides their documents; begins with that of the vector space."""
-    settings = [LAYOUT, space.model, chunking.model_dump(mode="json")]
+    settings = [LAYOUT, space.model, chunking.model_dump(mode="json"), space.screen_fp]
     return f"{space.fingerprint}:{fingerprint('stage', 1, settings)}"
 
 
@@ -117,7 +118,9 @@ def _stage_batch(
 ) -> None:
     ids = [row["doc_id"] for row, _ in batch]
     with workspace.catalog.begin() as tx:
-        chunks = chunk_rows.chunks_of(tx, space.index, ids)
+        stored = chunk_rows.chunks_of(tx, space.index, ids)
+    chunks = screened(workspace, [row for row, _ in batch], stored)
+    with workspace.catalog.begin() as tx:
         current = point_rows.current_points(tx, space.collection, ids)
         plan = PointChanges()
         for row, _ in batch:

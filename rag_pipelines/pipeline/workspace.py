@@ -15,6 +15,7 @@ from rag_pipelines.config.models import IndexConfig, ParsingLimits
 from rag_pipelines.core.events import Event
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.ports import Embedder, Parser, Source, SparseEncoder, Tokenizer, VectorEngine
+from rag_pipelines.governance.injection_screen import Screen, open_screen
 
 
 class Workspace:
@@ -59,6 +60,11 @@ class Workspace:
 
         env = self.environment
         return open_engine(env.engine_dir, env.qdrant_url, env.qdrant_api_key)
+
+    @cached_property
+    def screen(self) -> Screen | None:
+        """What judges passages; None where the policy asks for nothing. Raises ConfigError."""
+        return open_screen(self.configuration.policy.injection)
 
     @contextlib.contextmanager
     def opened_source(self, name: str) -> Iterator[Source]:

@@ -18,6 +18,7 @@ from rag_pipelines.retrieval.locations import Reach
 from rag_pipelines.retrieval.parts import Parts
 from rag_pipelines.retrieval.ranking import Ranked, explanations, rank
 from rag_pipelines.retrieval.selection import select
+from rag_pipelines.retrieval.suspects import demoted
 from rag_pipelines.retrieval.understanding import Asked, Understander, Understanding
 
 
@@ -78,15 +79,18 @@ def answer(
     """
     understood = _understood(parts.understander, query, reach, encoder)
     if not settings.selects:
-        depth = max(k, least)
+        depth = max(k, least) + reach.policy.places
         ranked = rank(reach, encoder, query, depth, condition, config, parts.reranker, understood)
+        ranked = replace(ranked, groups=demoted(ranked.groups, reach.policy)[: max(k, least)])
         return Answer([plain(group) for group in ranked.groups[:k]], ranked)
     rankings: list[Ranked] = []
 
     def find(further: Condition, limit: int) -> list[Group]:
         reading, narrowed = None if rankings else parts.reranker, All((condition, further))
         depth = limit if rankings else max(limit, least)
-        rankings.append(rank(reach, encoder, query, depth, narrowed, config, reading, understood))
+        more = depth + reach.policy.places
+        ranked = rank(reach, encoder, query, more, narrowed, config, reading, understood)
+        rankings.append(replace(ranked, groups=demoted(ranked.groups, reach.policy)[:depth]))
         return rankings[-1].groups[:limit]
 
     sections = select(find, k, reach, settings, config, parts.text_of)

@@ -17,9 +17,11 @@ from rag_pipelines.config.retrieval import ContextConfig
 from rag_pipelines.core.errors import BlobError
 from rag_pipelines.core.filters import All, AnyOf, Condition, Match, Range
 from rag_pipelines.core.types import Hit
+from rag_pipelines.governance.injection_policy import strongest_flag
 from rag_pipelines.index.points import (
     DOC_ID,
     END,
+    INJECTION,
     ORDINAL,
     PAGE,
     PARENT_END,
@@ -39,7 +41,10 @@ TextOf = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What an answer shows of one document: a span of its text, and the hits in it, best first."""
+    """What an answer shows of one document: a span of its text, and the hits in it, best first.
+
+    `flag` is of the most suspect passage that it shows any of.
+    """
 
     group: Group
     hits: tuple[Hit, ...]
@@ -47,6 +52,7 @@ class Section:
     end: int
     text: str
     page: int | None
+    flag: Payload | None = None
 
     @property
     def doc_id(self) -> str:
@@ -67,7 +73,7 @@ class Section:
 def plain(group: Group) -> Section:
     """The best hit alone."""
     own = group.best.payload
-    return Section(group, (group.best,), own[START], own[END], own[TEXT], own.get(PAGE))
+    return Section(group, (group.best,), own[START], own[END], own[TEXT], own.get(PAGE), own.get(INJECTION))
 
 
 def expand(groups: Sequence[Group], reach: Reach, settings: ContextConfig, text_of: TextOf) -> list[Section]:
@@ -108,7 +114,8 @@ def stitched(start: int, text: str, other_start: int, other: str) -> tuple[int, 
 def _joined(one: Section, other: Section) -> Section:
     start, text = stitched(one.start, one.text, other.start, other.text)
     page = one.page if one.start <= other.start else other.page
-    return replace(one, start=start, end=start + len(text), text=text, page=page)
+    flag = strongest_flag([one.flag, other.flag])
+    return replace(one, start=start, end=start + len(text), text=text, page=page, flag=flag)
 
 
 def _span(own: Payload, *, parents: bool) -> tuple[int, int]:
@@ -184,7 +191,8 @@ def _section(group: Group, span: tuple[int, int], pieces: Sequence[Payload], tex
     if not _covered(text, start, end, own[PARSED_HASH], pieces):
         logger.warning("passage not expanded: doc_id=%s reason=not covered by its points", own[DOC_ID])
         return plain(group)
-    return Section(group, (group.best,), start, end, text[start:end], pieces[0].get(PAGE))
+    flag = strongest_flag([piece.get(INJECTION) for piece in pieces])
+    return Section(group, (group.best,), start, end, text[start:end], pieces[0].get(PAGE), flag)
 
 
 def _covered(text: str, start: int, end: int, parsed_hash: str, pieces: Sequence[Payload]) -> bool:

@@ -15,6 +15,7 @@ from rag_pipelines.core.places import Location
 from rag_pipelines.core.ports import CollectionReader
 from rag_pipelines.core.types import Classification, Principal
 from rag_pipelines.governance.access import access_condition, grants, may_read
+from rag_pipelines.governance.injection_policy import OFF, InjectionPolicy
 from rag_pipelines.index.points import DOC_ID, PARSED_HASH, TEXT_HASH
 from rag_pipelines.retrieval.grouping import Group
 
@@ -25,6 +26,10 @@ PAGE = 500
 
 SHARE = 200
 """Points read for each passage where `PAGE` is too few for all: of more places, the first by point id."""
+
+
+def _unjudged() -> InjectionPolicy:
+    return InjectionPolicy(OFF, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,13 @@ class Reach:
     shown: Condition
     hidden: Collection[str]
     principal: Principal
+    policy: InjectionPolicy = field(default_factory=_unjudged)
     _members: dict[str, Row | None] = field(default_factory=dict)
 
     @property
     def readable(self) -> Condition:
-        """Points of the version that the principal may read."""
-        return All((self.shown, access_condition(self.principal)))
+        """Points of the version that the principal may read, less those that are withheld from everybody."""
+        return All((self.shown, access_condition(self.principal), self.policy.shown()))
 
     def clusters(self, doc_ids: Collection[str]) -> dict[str, str]:
         """Document -> its cluster, for those that are compared with others."""

@@ -63,6 +63,7 @@ class Searchers:
                     open_parts(
                         config,
                         self.configuration.root,
+                        self.configuration.policy,
                         self._blobs.get_text,
                         partial(self._tokenizer, config.embedding),
                         self._memories,

@@ -7,12 +7,19 @@ from typing import Any
 
 from rag_pipelines.core.places import Location, MatchedSpan
 from rag_pipelines.core.types import Citation, Passage
+from rag_pipelines.governance.injection_policy import InjectionPolicy
 from rag_pipelines.index.points import CHUNK_ID, END, PAGE, START
 from rag_pipelines.retrieval.expansion import Section
 
 
-def to_passage(rank: int, section: Section, version: int, locations: tuple[Location, ...] = ()) -> Passage:
-    """A section with its citation and its other locations."""
+def to_passage(
+    rank: int,
+    section: Section,
+    version: int,
+    locations: tuple[Location, ...] = (),
+    policy: InjectionPolicy | None = None,
+) -> Passage:
+    """A section with its citation, its other locations, and the mark that the policy wants it to have."""
     hit = section.group.best
     payload = hit.payload
     citation = Citation(
@@ -47,13 +54,14 @@ def to_passage(rank: int, section: Section, version: int, locations: tuple[Locat
         payload.get("meta") or {},
         locations,
         matched if section.expanded else (),
+        policy.mark(payload, section.flag) if policy is not None else None,
     )
 
 
 def passage_json(passage: Passage) -> dict[str, Any]:
     """One passage, flat: rank, score, text, title, everything of its citation, and its other locations.
 
-    `matched` only where the passage shows more than the chunk that was found.
+    `matched` only where the passage shows more than the chunk that was found, `injection` only where it is suspect.
     """
     citation = asdict(passage.citation)
     citation["heading_path"] = list(passage.citation.heading_path)
@@ -65,6 +73,7 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "title": passage.title,
         **citation,
         **matched,
+        **({"injection": dict(passage.injection)} if passage.injection else {}),
         "metadata": dict(passage.metadata),
         "locations": [asdict(location) for location in passage.locations],
     }

@@ -15,6 +15,7 @@ from rag_pipelines.core.filters import All, Condition, MatchAny, Not
 from rag_pipelines.core.ports import CollectionReader, VectorEngine
 from rag_pipelines.core.stages import stage
 from rag_pipelines.core.types import Principal
+from rag_pipelines.governance.untrusted import new_nonce
 from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.abstention import Evidence
 from rag_pipelines.retrieval.answering import answer
@@ -171,7 +172,7 @@ class Searcher:
             if owned:
                 opened.reader.close()
         passages = tuple(
-            to_passage(rank, section, number, places)
+            to_passage(rank, section, number, places, self._parts.policy)
             for rank, (section, places) in enumerate(zip(found.sections, locations, strict=True), start=1)
         )
         return SearchResult(
@@ -180,7 +181,9 @@ class Searcher:
             passages,
             found.ranked.reranking,
             reasons,
-            assemble(passages, settings.tokens, self.parts.tokenizer()) if settings.tokens else None,
+            assemble(passages, settings.tokens, self.parts.tokenizer(), new_nonce())
+            if settings.tokens
+            else None,
             found.ranked.understanding,
             judged.confidence if judged is not None else None,
             judged.answerable if judged is not None else None,
@@ -209,6 +212,7 @@ class Searcher:
             opened.shown(number),
             set(opened.hidden),
             principal,
+            self._parts.policy,
         )
 
     def warm(self) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from rag_pipelines.retrieval.options import Options
+from rag_pipelines.service.injection_schemas import InjectionBody
 
 Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
@@ -191,10 +192,11 @@ class ContextCitationBody(BaseModel):
 
 
 class ContextBody(BaseModel):
-    """Passages as one text for a prompt; `tokens` are those of the index's embedding model."""
+    """Passages as one text for a prompt, each between fences with the nonce; `tokens` are the embedding model's."""
 
     text: str
     tokens: int
+    nonce: str | None
     citations: list[ContextCitationBody]
 
 
@@ -225,6 +227,7 @@ class PassageBody(BaseModel):
     matched: list[MatchedBody] | None = Field(
         default=None, description="Best first; only where the passage shows more than what was found."
     )
+    injection: InjectionBody | None = None
     metadata: dict[str, Any]
     locations: list[LocationBody] = Field(description="Most similar first, one a document.")
     explanation: ExplanationBody | None = Field(default=None, description="Where the request asks for it.")
@@ -266,9 +269,7 @@ class SearchAnswer(BaseModel):
     )
     answerable: bool | None = Field(default=None, description="Whether `confidence` is high enough.")
     passages: list[PassageBody]
-    context: ContextBody | None = Field(
-        default=None, description="Where the request or the index asks for it."
-    )
+    context: ContextBody | None = Field(default=None, description="Where request or index ask for it.")
 
 
 class IndexBody(BaseModel):

@@ -29,11 +29,12 @@ def test_sections_and_shares(fresh: Commands) -> None:
 
 def test_a_text_for_a_prompt_is_printed_alone(fresh: Commands) -> None:
     fresh.project.sync()
-    asked = (*QUESTION, "--context-tokens", "30")
+    asked = (*QUESTION, "--context-tokens", "60")
     context = fresh.json(*asked)["context"]
-    assert context["tokens"] <= 30
+    assert context["tokens"] <= 60
     done = fresh.run(*asked)
-    assert done.stdout == f"{context['text']}\n"
-    assert done.stdout.startswith("[1] Leave (docs/leave.md)\n")
+    nonce = done.stdout.partition("<untrusted-")[2][: len(context["nonce"])]
+    assert done.stdout.replace(nonce, context["nonce"]) == f"{context['text']}\n"
+    assert done.stdout.startswith(f"[1]\n<untrusted-{nonce}>\nLeave (docs/leave.md)\n")
     assert f"{context['tokens']} tokens in {len(context['citations'])} parts" in done.stderr
     assert fresh.run(*QUESTION, "--context-tokens", "-1").exit_code == 2

@@ -158,7 +158,7 @@ def test_creating_records_the_space_and_indexes_the_payload(engine: ServerEngine
         "tenant": {"type": "keyword", "is_tenant": True},
         **dict.fromkeys(["doc_id", "source", "text_hash", "meta.language", "meta.tags"], "keyword"),
         **dict.fromkeys(["added", "removed", "classification_rank", "meta.year"], "integer"),
-        "ratio": "float",
+        **dict.fromkeys(["injection.score", "ratio"], "float"),
         "meta.draft": "bool",
         "modified_at": "datetime",
     }, "acl is there already"
@@ -210,6 +210,7 @@ def test_opening_a_filled_collection_makes_no_index_and_reports_the_missing_ones
         *wanted,
         "classification_rank",
         "meta.year",
+        "injection.score",
         "ratio",
         "meta.draft",
         "modified_at",

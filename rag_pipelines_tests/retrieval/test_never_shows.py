@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rag_pipelines.core.ids import document_id
 from rag_pipelines.core.types import OPERATOR, Principal
+from rag_pipelines.governance.untrusted import neutralise
 from rag_pipelines.retrieval.options import Options
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines_tests.project import Parts, Project, scratch_folder
@@ -97,7 +98,7 @@ def check(
         for cited in found.context.citations:
             assert rights[cited.doc_id].readable(who)
             part = found.context.text[cited.text_start : cited.text_end]
-            assert part == texts[cited.doc_id][cited.start : cited.end]
+            assert part == neutralise(texts[cited.doc_id][cited.start : cited.end], found.context.nonce)
 
 
 edits = st.one_of(st.none(), papers.map(lambda paper: replace(paper, source="papers")))

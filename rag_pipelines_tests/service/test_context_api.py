@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -66,18 +67,24 @@ def test_a_request_gets_what_it_asks_for(asking: TestClient, rules: Project) -> 
     mixed = {"neighbours": 1, "per_document": 3, "mmr_lambda": 0.5, "context_tokens": 60, "explain": True}
     options = Options(neighbours=1, per_document=3, mmr_lambda=0.5, tokens=60)
     expected = rules.search("days of paid leave", k=4, principal=LOCAL, options=options, explained=True)
-    assert ask(asking, **mixed) == expected.as_json()
+    assert expected.context is not None
+    answered = ask(asking, **mixed)
+    same = json.dumps(answered).replace(answered["context"]["nonce"], str(expected.context.nonce))
+    assert json.loads(same) == expected.as_json()
 
 
 def test_a_context_is_numbered_cited_and_within_its_budget(asking: TestClient) -> None:
-    context = ask(asking, context_tokens=64)["context"]
-    assert context["text"].startswith(f"[1] rules.txt (docs/rules.txt)\n{RULES[0]}\n\n[2] rules.txt")
-    assert context["tokens"] <= 64
+    context = ask(asking, context_tokens=128)["context"]
+    before, behind = f"<untrusted-{context['nonce']}>\n", f"\n</untrusted-{context['nonce']}>"
+    assert context["text"].startswith(
+        f"[1]\n{before}rules.txt (docs/rules.txt)\n{RULES[0]}{behind}\n\n[2]\n{before}rules.txt"
+    )
+    assert context["tokens"] <= 128
     assert [cited["number"] for cited in context["citations"]] == [1, 2]
     for cited in context["citations"]:
         assert context["text"][cited["text_start"] : cited["text_end"]] == ALL[cited["start"] : cited["end"]]
-    whole = ask(asking, parents=True, context_tokens=30)["context"]
-    assert whole["text"] == f"[1] rules.txt (docs/rules.txt)\n{RULES[0]}"
+    whole = ask(asking, parents=True, context_tokens=60)["context"]
+    assert f"\nrules.txt (docs/rules.txt)\n{RULES[0]}\n</untrusted-" in whole["text"]
     assert "ninety" not in str(ask(asking, parents=True, neighbours=2, context_tokens=500))
     assert "context" not in ask(asking, context_tokens=0)
 
