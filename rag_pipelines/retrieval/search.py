@@ -172,7 +172,7 @@ class Searcher:
             if owned:
                 opened.reader.close()
         passages = tuple(
-            to_passage(rank, section, number, places, self._parts.policy)
+            to_passage(rank, section, number, places, self.parts.policy)
             for rank, (section, places) in enumerate(zip(found.sections, locations, strict=True), start=1)
         )
         return SearchResult(
@@ -212,7 +212,7 @@ class Searcher:
             opened.shown(number),
             set(opened.hidden),
             principal,
-            self._parts.policy,
+            self.parts.policy,
         )
 
     def warm(self) -> None:
