@@ -80,4 +80,4 @@ def _understood(
     """Once a question, however many searches it takes: a rewriter is asked over the network."""
     if understander is None:
         return None
-    return understander.understand(query, Asked(reach.reader, encoder.sparse, reach.shown, reach.readable))
+    return understander.understand(query, Asked(reach.reader, encoder.sparse, reach.readable, reach.scope))

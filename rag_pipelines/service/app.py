@@ -13,14 +13,14 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.service import health, indexes, upkeep
+from rag_pipelines.service import documents, health, indexes, upkeep
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.problems import BodyLimit, install
 from rag_pipelines.service.request_ids import RequestIds
 
 logger = logging.getLogger(__name__)
-ROUTERS = (indexes.router, upkeep.router, health.router)
+ROUTERS = (indexes.router, documents.router, upkeep.router, health.router)
 
 
 def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:
