@@ -99,9 +99,7 @@ def _measured(source: str, kind: str) -> sa.Select[tuple[str, str, str]]:
     """When it happened, was found and was seen, of the newest first."""
     return (
         sa.select(latencies.c.earliest_at, latencies.c.detected_at, latencies.c.effective_at)
-        .where(
-            latencies.c.source == source, latencies.c.kind == kind, latencies.c.effective_at.is_not(None)
-        )
+        .where(latencies.c.source == source, latencies.c.kind == kind, latencies.c.effective_at.is_not(None))
         .order_by(latencies.c.effective_at.desc())
     )
 

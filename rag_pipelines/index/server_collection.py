@@ -78,9 +78,9 @@ class ServerCollection:
         chosen = to_filter(condition)
         found = self._calls(
             f"counting in collection {self._collection}",
-            lambda: self._client.facet(
-                self._collection, field, facet_filter=chosen, limit=limit, exact=True
-            ).hits,
+            lambda: (
+                self._client.facet(self._collection, field, facet_filter=chosen, limit=limit, exact=True).hits
+            ),
         )
         return by_frequency((hit.value, hit.count) for hit in found)
 

@@ -128,8 +128,7 @@ def headings(payloads: Iterable[Mapping[str, Any]]) -> Headings:
             if not folded:
                 continue
             entry = entries.setdefault(folded, _Entry(place, text, False, set()))
-            if (place, text) < (entry.place, entry.text):
-                entry.place, entry.text = place, text
+            entry.place, entry.text = min((entry.place, entry.text), (place, text))
             entry.documents.add(place[2])
             entry.is_title = entry.is_title or text is title
     order = sorted(entries)

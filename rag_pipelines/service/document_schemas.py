@@ -82,7 +82,9 @@ class FacetsBody(BaseModel):
     )
 
     fields: list[str] = Field(
-        min_length=1, max_length=20, description="source, media_type, language, or filter fields of the index."
+        min_length=1,
+        max_length=20,
+        description="source, media_type, language, or filter fields of the index.",
     )
     filters: dict[str, Filter] = Field(default_factory=dict, description="As in a search.")
     version: int | None = Field(

@@ -80,7 +80,8 @@ def document(
         found = read_document(parts.searchers.get(index), asker.principal, _id(doc_id), version)
     except BlobError as error:
         raise HTTPException(
-            503, "the stored text of this document cannot be read; `rag-pipelines reconcile` looks for the reason"
+            503,
+            "the stored text of this document cannot be read; `rag-pipelines reconcile` looks for the reason",
         ) from error
     _remember(parts, asker, "read", index, found.version, [doc_id])
     return DocumentBody(

@@ -157,9 +157,7 @@ def _source(catalog: Catalog, config: SourceConfig, principal: Principal) -> Sou
         fail_after_seconds=promise.fail_after.total_seconds() if promise else None,
         latency={
             name: Latency.model_validate(figures)
-            for name, figures in latency_summary(
-                catalog, config.source, partial(may_read, principal)
-            ).items()
+            for name, figures in latency_summary(catalog, config.source, partial(may_read, principal)).items()
         },
     )
 
