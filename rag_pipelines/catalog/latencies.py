@@ -7,7 +7,7 @@ start of the listing before. So a figure is never better than what a reader live
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -74,14 +74,7 @@ def latency_summary(
     found: dict[str, dict[str, float]] = {}
     with reading(catalog.engine) as tx:
         for name, kind in FIGURES.items():
-            statement = _measured(source, kind)
-            if may_read is None:
-                rows = tx.execute(statement.limit(WINDOW)).all()
-            else:
-                rights = statement.add_columns(*(documents.c[column] for column in RIGHTS))
-                joined = rights.join(documents, documents.c.doc_id == latencies.c.doc_id)
-                told = (row[:3] for row in tx.execute(joined) if may_read(access_of(dict(row._mapping))))
-                rows = list(islice(told, WINDOW))
+            rows = list(islice(_measured(tx, source, kind, may_read), WINDOW))
             if rows:
                 whole = sorted(_seconds(earliest, effective) for earliest, _, effective in rows)
                 own = sorted(_seconds(detected, effective) for _, detected, effective in rows)
@@ -95,13 +88,24 @@ def latency_summary(
     return found
 
 
-def _measured(source: str, kind: str) -> sa.Select[tuple[str, str, str]]:
-    """When it happened, was found and was seen, of the newest first."""
-    return (
-        sa.select(latencies.c.earliest_at, latencies.c.detected_at, latencies.c.effective_at)
-        .where(latencies.c.source == source, latencies.c.kind == kind, latencies.c.effective_at.is_not(None))
-        .order_by(latencies.c.effective_at.desc())
+def _measured(
+    tx: Transaction, source: str, kind: str, may_read: Callable[[Access], bool] | None
+) -> Iterator[tuple[str, str, str]]:
+    """When it happened, was found and was seen, the newest first."""
+    own = latencies.c
+    statement = (
+        sa.select(own.earliest_at, own.detected_at, own.effective_at)
+        .where(own.source == source, own.kind == kind, own.effective_at.is_not(None))
+        .order_by(own.effective_at.desc())
     )
+    if may_read is None:
+        for row in tx.execute(statement.limit(WINDOW)):
+            yield row[0], row[1], row[2]
+        return
+    rights = statement.add_columns(*(documents.c[column] for column in RIGHTS))
+    for row in tx.execute(rights.join(documents, documents.c.doc_id == own.doc_id)):
+        if may_read(access_of(dict(row._mapping))):
+            yield row[0], row[1], row[2]
 
 
 def forget_before(tx: Transaction, moment: str) -> None:

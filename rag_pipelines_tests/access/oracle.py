@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -199,7 +199,11 @@ def check_documents(judged: Judge) -> None:
 def check_texts(judged: Judge) -> None:
     """The text of what may be read; of anything else the same words as of what is not there."""
     papers = judged.papers(judged.version)
-    everyone = {paper.doc_id for held in (judged.world.corpus.first, judged.world.corpus.second) for paper in held.values()}
+    everyone = {
+        paper.doc_id
+        for held in (judged.world.corpus.first, judged.world.corpus.second)
+        for paper in held.values()
+    }
     client = judged.world.served["dense"].client
     nowhere = "00000000-0000-4000-8000-000000000000"
     absent = client.get(f"{URL}/documents/{nowhere}", params={"version": judged.version})
@@ -254,7 +258,9 @@ def check_facets(judged: Judge) -> None:
             owners = sorted(set(owners))
         judged.expect("total", answer["total"], len(owners))
         for name in FACETS:
-            values = [({**papers[owner].metadata, "source": papers[owner].source}).get(name) for owner in owners]
+            values = [
+                ({**papers[owner].metadata, "source": papers[owner].source}).get(name) for owner in owners
+            ]
             wanted = Counter(repr(value) for value in values if value is not None)
             told = {repr(row["value"]): row["count"] for row in answer["facets"][name]}
             judged.expect(f"facet {name}", told, dict(wanted))
@@ -298,11 +304,10 @@ def _pages(judged: Judge, params: dict[str, Any]) -> Iterator[list[Any]]:
 
 def _current(judged: Judge) -> dict[str, Paper]:
     """Readable documents, classified as they are now."""
-    from dataclasses import replace
-
     now = judged.world.corpus.now
     return {
-        doc_id: replace(paper, rights=now[paper.number]) for doc_id, paper in judged.papers(judged.version).items()
+        doc_id: replace(paper, rights=now[paper.number])
+        for doc_id, paper in judged.papers(judged.version).items()
     }
 
 

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from rag_pipelines.config.service import PrincipalConfig
 from rag_pipelines.core.filters import EVERYTHING
 from rag_pipelines.core.ports import VectorEngine
-from rag_pipelines.core.types import StoredPoint
+from rag_pipelines.core.types import Classification, StoredPoint
 from rag_pipelines.index.server import ServerEngine
 from rag_pipelines.pipeline.rollback import rollback
 from rag_pipelines.service.app import create_app
@@ -65,7 +65,10 @@ class Served:
         app: Any = self.client.app
         parts = app.state.parts
         principal = PrincipalConfig(
-            subject=asker.subject, tenant=asker.tenant, groups=asker.groups, clearance=asker.clearance
+            subject=asker.subject,
+            tenant=asker.tenant,
+            groups=asker.groups,
+            clearance=Classification(asker.clearance),
         )
         service = parts.configuration.service.model_copy(update={"principal": principal})
         app.state.parts = replace(parts, configuration=replace(parts.configuration, service=service))
@@ -136,7 +139,8 @@ def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]
 
 def _configure(project: Project, mode: str) -> None:
     project.configure(
-        "service", {"principal": {"tenant": "acme"}, "max_k": 500, "max_request_bytes": 65536, "poll_seconds": 60}
+        "service",
+        {"principal": {"tenant": "acme"}, "max_k": 500, "max_request_bytes": 65536, "poll_seconds": 60},
     )
     project.index(INDEX, filter_fields=FILTERS, retrieval=MODES[mode])
 
@@ -158,6 +162,9 @@ def _roll_back(project: Project) -> None:
     def busy(_: str) -> None:
         raise AssertionError("nothing else runs")
 
-    with project.workspace() as syncing, syncing.catalog.exclusive("sync", busy):
-        with project.workspace() as workspace:
-            rollback(workspace, INDEX, 1)
+    with (
+        project.workspace() as syncing,
+        syncing.catalog.exclusive("sync", busy),
+        project.workspace() as workspace,
+    ):
+        rollback(workspace, INDEX, 1)
