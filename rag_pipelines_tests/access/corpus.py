@@ -131,6 +131,11 @@ class Case:
     prefix: str = "l"
     version: int | None = None
     limit: int = 3
+    seed: int = 0
+
+    def sample(self, names: Sequence[str]) -> list[str]:
+        """Some of the names."""
+        return random.Random(self.seed).sample(names, min(5, len(names)))
 
 
 def draw_rights(rng: random.Random) -> Rights:
@@ -195,7 +200,9 @@ def draw_case(rng: random.Random) -> Case:
         filters["source"] = rng.choice(SOURCES)
     query = " ".join(rng.choice(WORDS) for _ in range(rng.randint(1, 4)))
     prefix = rng.choice(("l", "LEAVE", "leave p", "t", "press", "lecture 1", "x", "The", "paper"))
-    return Case(asker, query, filters, prefix, rng.choice((None, None, 1, 2)), rng.randint(1, 6))
+    return Case(
+        asker, query, filters, prefix, rng.choice((None, None, 1, 2)), rng.randint(2, 8), rng.getrandbits(32)
+    )
 
 
 def passes(paper: Paper, filters: Mapping[str, Any]) -> bool:

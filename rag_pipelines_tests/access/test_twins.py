@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 
+from rag_pipelines.core.ids import document_id
 from rag_pipelines_tests.access.corpus import Asker, Case, Corpus, draw_case, draw_corpus
 from rag_pipelines_tests.access.oracle import FACETS, URL
 from rag_pipelines_tests.access.world import World, built
 from rag_pipelines_tests.project import Parts
 
 ANA = Asker("ana", "acme", ("staff",), "internal")
+DIGITS = re.compile(r"(\d\.\d{4})\d+")
+"""numpy's products differ in their last bits with the number of rows; the engine's do not."""
+
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)")
 
 
@@ -74,18 +78,17 @@ def answers(world: World, case: Case) -> Iterator[tuple[str, int, str]]:
         ("POST", "/v1/sources/secnd/reindex", {}),
         ("GET", "/readyz", {}),
     ]
-    for number in range(20):
-        for source in ("first", "second"):
-            sent.append(("GET", f"{URL}/documents/{_name(source, number)}", {}))
+    names = [document_id(source, str(number)) for number in range(20) for source in ("first", "second")]
+    sent += [("GET", f"{URL}/documents/{name}", {}) for name in names]
     for method, path, body in sent:
         answer = client.request(method, path, json=body if method == "POST" else None)
         yield f"{method} {path}", answer.status_code, TIMES.sub("TIME", answer.text)
 
 
-def _name(source: str, number: int) -> str:
-    from rag_pipelines.core.ids import document_id
-
-    return document_id(source, str(number))
+def shortened(found: tuple[str, int, str], engine: str) -> tuple[str, int, str]:
+    """Four digits of each fraction are compared where the engine is made of numpy."""
+    path, status, text = found
+    return path, status, DIGITS.sub(r"\1", text) if engine == "local" else text
 
 
 @pytest.mark.parametrize(("engine", "seed"), [("edge", 1), ("edge", 100), ("local", 200)])
@@ -97,7 +100,7 @@ def test_what_is_hidden_changes_no_byte(parts: Parts, engine: str, seed: int) ->
     for one in (corpus, corpus.without(away)):
         with built(one, parts, engine) as world:
             assert world.live == 1
-            told.append([list(answers(world, case)) for case in cases])
+            told.append([[shortened(found, engine) for found in answers(world, case)] for case in cases])
     assert told[0] == told[1]
     statuses = {status for found in told[0] for _, status, _ in found}
     assert statuses == {200, 400, 404}
