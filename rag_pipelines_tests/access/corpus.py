@@ -12,7 +12,7 @@ from rag_pipelines.core.ids import document_id
 
 TIERS = ("public", "internal", "confidential", "restricted")
 TENANTS = ("acme", "acme", "acme", "globex")
-ENTRIES = ("*", "group:staff", "group:board", "user:ana", "user:bob", "group:ana", "staff")
+ENTRIES = ("*", "group:staff", "group:board", "user:ana", "user:bob", "group:ana", "group:Staff")
 GROUPS = ("staff", "board", "ana")
 SOURCES = ("first", "second")
 TEAMS = ("alpha", "beta", "gamma")
