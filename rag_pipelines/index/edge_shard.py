@@ -16,11 +16,11 @@ from rag_pipelines.core.errors import EngineError
 from rag_pipelines.core.faults import fault_point
 from rag_pipelines.core.filters import EVERYTHING, Condition, Scalar
 from rag_pipelines.core.ports import SearchRequest
-from rag_pipelines.core.types import Distance, Hit, Point, SparseVector, StoredPoint, VectorSpace
+from rag_pipelines.core.types import Distance, Hit, Point, StoredPoint, VectorSpace
 from rag_pipelines.index.checks import check_id, check_sparse, check_vector, plain_payload
 from rag_pipelines.index.edge_indexes import create_indexes, missing_indexes
 from rag_pipelines.index.edge_storage import require_room
-from rag_pipelines.index.edge_translate import edge_filter, edge_query, edge_sparse
+from rag_pipelines.index.edge_translate import edge_filter, edge_query, edge_sparse, stored_point
 from rag_pipelines.index.gate import Gate
 from rag_pipelines.index.points import DENSE, SPARSE
 from rag_pipelines.index.translate import by_frequency, search_whole, to_filter, to_query
@@ -163,7 +163,7 @@ class EdgeReader:
                 records, offset = shard.scroll(request)
             for record in records:
                 if str(record.id) != after:
-                    yield _stored(record)
+                    yield stored_point(record)
             if offset is None:
                 return
 
@@ -174,21 +174,6 @@ class EdgeReader:
                 shard, self._shard = self._shard, None
                 with explained(f"closing {self._name}"):
                     shard.close()
-
-
-def _stored(record: edge.Record) -> StoredPoint:
-    vectors: Any = record.vector or {}
-    dense, sparse = vectors.get(DENSE), vectors.get(SPARSE)
-    return StoredPoint(
-        point_id=str(record.id),
-        payload=record.payload or {},
-        dense=None if dense is None else np.asarray(dense, dtype=np.float32),
-        sparse=None
-        if sparse is None
-        else SparseVector(
-            np.asarray(sparse.indices, dtype=np.uint32), np.asarray(sparse.values, dtype=np.float32)
-        ),
-    )
 
 
 class EdgeWriter(EdgeReader):
