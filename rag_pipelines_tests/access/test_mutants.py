@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +17,7 @@ from rag_pipelines.core.filters import EVERYTHING, All, Condition, Match, MatchA
 from rag_pipelines.retrieval import locations, search, suggestions
 from rag_pipelines.retrieval.locations import Reach
 from rag_pipelines.service import documents, standing
-from rag_pipelines_tests.access.corpus import Corpus, draw_case, draw_corpus
+from rag_pipelines_tests.access.corpus import SOURCES, Corpus, Rights, draw_case, draw_corpus, draw_paper
 from rag_pipelines_tests.access.oracle import judge
 from rag_pipelines_tests.access.world import World, built
 from rag_pipelines_tests.project import Parts
@@ -86,15 +87,34 @@ def mutated(path: str, part: str) -> Iterator[None]:
         yield
 
 
+def with_one_of_each() -> Corpus:
+    """Nothing that somebody of acme without clearance may read, each for one reason."""
+    rights = {
+        0: Rights("globex", "public", ("*",)),
+        1: Rights("acme", "restricted", ("*",)),
+        2: Rights("acme", "public", ("*",)),  # goes
+        3: Rights("acme", "public", ()),
+    }
+    papers = {
+        number: replace(
+            draw_paper(random.Random(number), number), rights=own, source="first" if number < 2 else "second"
+        )
+        for number, own in rights.items()
+    }
+    # What changes makes a second version, from which the index goes back.
+    later = {number: paper for number, paper in papers.items() if number != 2}
+    return Corpus(papers, later, dict.fromkeys(SOURCES, rights[3]), rolled_back=True)
+
+
 @pytest.fixture(scope="module")
 def worlds() -> Iterator[list[World]]:
     """Corpora that went back to their first version after documents had gone."""
     parts = Parts()
     with contextlib.ExitStack() as closing:
         closing.callback(parts.close)
-        found: list[World] = []
+        found = [closing.enter_context(built(with_one_of_each(), parts))]
         seed = 0
-        while len(found) < 3:
+        while len(found) < 4:
             drawn = draw_corpus(random.Random(seed))
             corpus = Corpus(drawn.first, drawn.second, drawn.defaults, rolled_back=True)
             seed += 1
