@@ -7,18 +7,22 @@ start of the listing before. So a figure is never better than what a reader live
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
 from rag_pipelines.catalog.control_tables import latencies
+from rag_pipelines.catalog.documents import access_of
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, now, reading, upsert
-from rag_pipelines.catalog.tables import quarantine
+from rag_pipelines.catalog.tables import documents, quarantine
+from rag_pipelines.core.types import Access
 
 EDIT, DELETE, REVOKE = "edit", "delete", "revoke"
 FIGURES = {"edit_to_searchable": EDIT, "delete_to_invisible": DELETE, "revoke_to_invisible": REVOKE}
+RIGHTS = ("tenant", "classification", "acl")
 WINDOW = 10_000
 """Figures are of the newest so many events."""
 
@@ -60,21 +64,17 @@ def arrived_for(tx: Transaction, index: str, doc_ids: Sequence[str], kind: str) 
         )
 
 
-def latency_summary(catalog: Catalog, source: str) -> dict[str, dict[str, float]]:
-    """For each figure that was measured: p50 and p95 in seconds, and over how many events."""
+def latency_summary(
+    catalog: Catalog, source: str, may_read: Callable[[Access], bool] | None = None
+) -> dict[str, dict[str, float]]:
+    """For each figure that was measured: p50 and p95 in seconds, and over how many events.
+
+    With `may_read` only events of documents whose rights pass it count.
+    """
     found: dict[str, dict[str, float]] = {}
     with reading(catalog.engine) as tx:
         for name, kind in FIGURES.items():
-            rows = tx.execute(
-                sa.select(latencies.c.earliest_at, latencies.c.detected_at, latencies.c.effective_at)
-                .where(
-                    latencies.c.source == source,
-                    latencies.c.kind == kind,
-                    latencies.c.effective_at.is_not(None),
-                )
-                .order_by(latencies.c.effective_at.desc())
-                .limit(WINDOW)
-            ).all()
+            rows = list(islice(_measured(tx, source, kind, may_read), WINDOW))
             if rows:
                 whole = sorted(_seconds(earliest, effective) for earliest, _, effective in rows)
                 own = sorted(_seconds(detected, effective) for _, detected, effective in rows)
@@ -86,6 +86,26 @@ def latency_summary(catalog: Catalog, source: str) -> dict[str, dict[str, float]
                     "count": len(rows),
                 }
     return found
+
+
+def _measured(
+    tx: Transaction, source: str, kind: str, may_read: Callable[[Access], bool] | None
+) -> Iterator[tuple[str, str, str]]:
+    """When it happened, was found and was seen, the newest first."""
+    own = latencies.c
+    statement = (
+        sa.select(own.earliest_at, own.detected_at, own.effective_at)
+        .where(own.source == source, own.kind == kind, own.effective_at.is_not(None))
+        .order_by(own.effective_at.desc())
+    )
+    if may_read is None:
+        for row in tx.execute(statement.limit(WINDOW)):
+            yield row[0], row[1], row[2]
+        return
+    rights = statement.add_columns(*(documents.c[column] for column in RIGHTS))
+    for row in tx.execute(rights.join(documents, documents.c.doc_id == own.doc_id)):
+        if may_read(access_of(dict(row._mapping))):
+            yield row[0], row[1], row[2]
 
 
 def forget_before(tx: Transaction, moment: str) -> None:

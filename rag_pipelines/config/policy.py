@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from rag_pipelines.config.base import Model
-from rag_pipelines.config.memory import AuditConfig, QueriesConfig
 from rag_pipelines.config.injection import InjectionConfig
+from rag_pipelines.config.memory import AuditConfig, QueriesConfig
 
 
 class PolicyConfig(Model):

@@ -64,7 +64,7 @@ class SpellingConfig(Model):
         default=2.0,
         gt=0,
         le=60,
-        description="for reading the vocabulary, once a version; what was read counts",
+        description="for reading the vocabulary, once a version and group of readers; what was read counts",
     )
     max_words: int = Field(
         default=200_000, ge=1000, description="words that are kept, the more frequent first"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rag_pipelines.core.errors import SourceError
 from rag_pipelines.core.filters import EVERYTHING, Condition
+from rag_pipelines.core.filters import Scalar as Value
 from rag_pipelines.core.types import (
     Excluded,
     FloatArray,
@@ -206,10 +207,22 @@ class CollectionReader(Protocol):
     def count(self, condition: Condition = EVERYTHING) -> int:
         """Exact number of points that match."""
 
+    def facet(self, field: str, condition: Condition, limit: int) -> list[tuple[Value, int]]:
+        """The most frequent values of a field among the points that match, with the exact number of points.
+
+        Most frequent first, equal ones by value; a value that no such point has is not told. The field needs a
+        payload index of whole numbers, texts or truth values.
+        """
+
     def scroll(
-        self, condition: Condition = EVERYTHING, *, with_vectors: bool = False, batch: int = 1000
+        self,
+        condition: Condition = EVERYTHING,
+        *,
+        with_vectors: bool = False,
+        batch: int = 1000,
+        after: str | None = None,
     ) -> Iterator[StoredPoint]:
-        """Every point that matches, in the order of ids."""
+        """Every point that matches, in the order of ids; those behind the id `after` where it is given."""
 
     def close(self) -> None:
         """Release files and connections."""

@@ -13,13 +13,15 @@ from rag_pipelines.core.types import EVERYONE, Access, Classification, Principal
 FIELDS = {"subject", "tenant", "groups", "clearance"}
 
 
-def grants(principal: Principal) -> tuple[str, ...]:
-    """The acl entries that the principal holds."""
-    return (
-        EVERYONE,
-        f"user:{principal.subject}",
-        *(f"group:{group}" for group in principal.groups),
-    )
+def own_entry(principal: Principal) -> str:
+    """The acl entry that names the principal and nobody else."""
+    return f"user:{principal.subject}"
+
+
+def grants(principal: Principal, *, by_name: bool = True) -> tuple[str, ...]:
+    """The acl entries that the principal holds; without `by_name` those that they share with others."""
+    named = (own_entry(principal),) if by_name else ()
+    return (EVERYONE, *named, *(f"group:{group}" for group in principal.groups))
 
 
 def may_read(principal: Principal, access: Access) -> bool:
@@ -33,15 +35,18 @@ def may_read(principal: Principal, access: Access) -> bool:
     )
 
 
-def access_condition(principal: Principal) -> Condition:
-    """What the principal may read, as a filter on points. Every read path adds it to its own."""
+def access_condition(principal: Principal, *, by_name: bool = True) -> Condition:
+    """What the principal may read, as a filter on points. Every read path adds it to its own.
+
+    Without `by_name`, less what is granted to them by name: the same for everybody of the same groups.
+    """
     if principal.unrestricted:
         return EVERYTHING
     return All(
         (
             Match("tenant", principal.tenant),
             Range("classification_rank", lte=principal.clearance.rank),
-            MatchAny("acl", grants(principal)),
+            MatchAny("acl", grants(principal, by_name=by_name)),
         )
     )
 

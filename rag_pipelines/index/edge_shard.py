@@ -14,16 +14,16 @@ import qdrant_edge as edge
 
 from rag_pipelines.core.errors import EngineError
 from rag_pipelines.core.faults import fault_point
-from rag_pipelines.core.filters import EVERYTHING, Condition
+from rag_pipelines.core.filters import EVERYTHING, Condition, Scalar
 from rag_pipelines.core.ports import SearchRequest
-from rag_pipelines.core.types import Distance, Hit, Point, SparseVector, StoredPoint, VectorSpace
+from rag_pipelines.core.types import Distance, Hit, Point, StoredPoint, VectorSpace
 from rag_pipelines.index.checks import check_id, check_sparse, check_vector, plain_payload
 from rag_pipelines.index.edge_indexes import create_indexes, missing_indexes
 from rag_pipelines.index.edge_storage import require_room
-from rag_pipelines.index.edge_translate import edge_filter, edge_query, edge_sparse
+from rag_pipelines.index.edge_translate import edge_filter, edge_query, edge_sparse, stored_point
 from rag_pipelines.index.gate import Gate
 from rag_pipelines.index.points import DENSE, SPARSE
-from rag_pipelines.index.translate import search_whole, to_filter, to_query
+from rag_pipelines.index.translate import by_frequency, search_whole, to_filter, to_query
 
 Made = TypeVar("Made")
 
@@ -134,11 +134,23 @@ class EdgeReader:
         with self._using("counting in") as shard:
             return shard.count(edge.CountRequest(exact=True, filter=edge_filter(to_filter(condition))))
 
+    def facet(self, field: str, condition: Condition, limit: int) -> list[tuple[Scalar, int]]:
+        """The most frequent values among the points that match; the engine also names values that none has."""
+        chosen = edge_filter(to_filter(condition))
+        with self._using("counting in") as shard:
+            found = shard.facet(edge.FacetRequest(field, limit=limit, exact=True, filter=chosen))
+        return by_frequency((hit.value, hit.count) for hit in found.hits)
+
     def scroll(
-        self, condition: Condition = EVERYTHING, *, with_vectors: bool = False, batch: int = 1000
+        self,
+        condition: Condition = EVERYTHING,
+        *,
+        with_vectors: bool = False,
+        batch: int = 1000,
+        after: str | None = None,
     ) -> Iterator[StoredPoint]:
-        """Every point that matches, in the order of ids."""
-        offset: Any = None
+        """Every point that matches, in the order of ids; those behind the id `after` where it is given."""
+        offset: Any = after
         while True:
             with self._using("reading") as shard:
                 request = edge.ScrollRequest(
@@ -150,7 +162,8 @@ class EdgeReader:
                 )
                 records, offset = shard.scroll(request)
             for record in records:
-                yield _stored(record)
+                if str(record.id) != after:
+                    yield stored_point(record)
             if offset is None:
                 return
 
@@ -161,21 +174,6 @@ class EdgeReader:
                 shard, self._shard = self._shard, None
                 with explained(f"closing {self._name}"):
                     shard.close()
-
-
-def _stored(record: edge.Record) -> StoredPoint:
-    vectors: Any = record.vector or {}
-    dense, sparse = vectors.get(DENSE), vectors.get(SPARSE)
-    return StoredPoint(
-        point_id=str(record.id),
-        payload=record.payload or {},
-        dense=None if dense is None else np.asarray(dense, dtype=np.float32),
-        sparse=None
-        if sparse is None
-        else SparseVector(
-            np.asarray(sparse.indices, dtype=np.uint32), np.asarray(sparse.values, dtype=np.float32)
-        ),
-    )
 
 
 class EdgeWriter(EdgeReader):

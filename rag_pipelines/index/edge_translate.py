@@ -11,6 +11,8 @@ import qdrant_edge as edge
 from qdrant_client import models
 
 from rag_pipelines.core.errors import EngineError
+from rag_pipelines.core.types import SparseVector, StoredPoint
+from rag_pipelines.index.points import DENSE, SPARSE
 
 
 def edge_filter(given: models.Filter | None) -> edge.Filter | None:
@@ -127,3 +129,19 @@ def _edge_params(given: models.SearchParams | None) -> edge.SearchParams | None:
 def edge_sparse(indices: Sequence[int], values: Sequence[float]) -> edge.SparseVector:
     """Term weights as Qdrant Edge takes them."""
     return edge.SparseVector(indices=list(indices), values=list(values))
+
+
+def stored_point(record: edge.Record) -> StoredPoint:
+    """A point as Qdrant Edge gives it back."""
+    vectors: Any = record.vector or {}
+    dense, sparse = vectors.get(DENSE), vectors.get(SPARSE)
+    return StoredPoint(
+        point_id=str(record.id),
+        payload=record.payload or {},
+        dense=None if dense is None else np.asarray(dense, dtype=np.float32),
+        sparse=None
+        if sparse is None
+        else SparseVector(
+            np.asarray(sparse.indices, dtype=np.uint32), np.asarray(sparse.values, dtype=np.float32)
+        ),
+    )

@@ -53,7 +53,7 @@ RESERVED = frozenset(
 """Every key that this program writes at the top level of a payload; users' own lie under `meta`."""
 
 INDEXED_KEYWORDS = (TENANT, ACL, DOC_ID, SOURCE, TEXT_HASH)
-INDEXED_INTEGERS = (ADDED, REMOVED, CLASSIFICATION_RANK)
+INDEXED_INTEGERS = (ADDED, REMOVED, CLASSIFICATION_RANK, ORDINAL)
 INDEXED_FLOATS = (INJECTION_SCORE,)
 
 _BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")

@@ -11,14 +11,14 @@ import numpy as np
 from qdrant_client import models
 
 from rag_pipelines.core.errors import EngineError
-from rag_pipelines.core.filters import EVERYTHING, Condition, HasId
+from rag_pipelines.core.filters import EVERYTHING, Condition, HasId, Scalar
 from rag_pipelines.core.ports import SearchRequest
 from rag_pipelines.core.types import Hit, Point, SparseVector, StoredPoint, VectorSpace
 from rag_pipelines.index.checks import check_id, check_sparse, check_vector, plain_payload
 from rag_pipelines.index.payload_indexes import server_schema, wanted_indexes
 from rag_pipelines.index.points import DENSE, SPARSE
 from rag_pipelines.index.server_calls import Calls
-from rag_pipelines.index.translate import search_whole, sparse_model, to_filter, to_query
+from rag_pipelines.index.translate import by_frequency, search_whole, sparse_model, to_filter, to_query
 
 UPSERT_BATCH = 256
 OPTIMIZE_SECONDS = 3600.0
@@ -73,12 +73,28 @@ class ServerCollection:
             lambda: self._client.count(self._collection, count_filter=chosen, exact=True).count,
         )
 
-    def scroll(
-        self, condition: Condition = EVERYTHING, *, with_vectors: bool = False, batch: int = 1000
-    ) -> Iterator[StoredPoint]:
-        """Every point that matches, in the order of ids."""
+    def facet(self, field: str, condition: Condition, limit: int) -> list[tuple[Scalar, int]]:
+        """The most frequent values among the points that match."""
         chosen = to_filter(condition)
-        offset: Any = None
+        found = self._calls(
+            f"counting in collection {self._collection}",
+            lambda: (
+                self._client.facet(self._collection, field, facet_filter=chosen, limit=limit, exact=True).hits
+            ),
+        )
+        return by_frequency((hit.value, hit.count) for hit in found)
+
+    def scroll(
+        self,
+        condition: Condition = EVERYTHING,
+        *,
+        with_vectors: bool = False,
+        batch: int = 1000,
+        after: str | None = None,
+    ) -> Iterator[StoredPoint]:
+        """Every point that matches, in the order of ids; those behind the id `after` where it is given."""
+        chosen = to_filter(condition)
+        offset: Any = after
         while True:
             at = offset
             records, offset = self._calls(
@@ -93,7 +109,8 @@ class ServerCollection:
                 ),
             )
             for record in records:
-                yield _stored(record)
+                if str(record.id) != after:
+                    yield _stored(record)
             if offset is None:
                 return
 

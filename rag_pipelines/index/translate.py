@@ -7,7 +7,7 @@ and whose own can be neither compared nor printed: requests are decided here onc
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from typing import TypeVar
@@ -27,6 +27,7 @@ from rag_pipelines.core.filters import (
     MatchAny,
     Not,
     Range,
+    Scalar,
 )
 from rag_pipelines.core.ports import SearchRequest
 from rag_pipelines.core.types import FloatArray, Hit, SparseVector
@@ -223,6 +224,12 @@ def _fusion(request: SearchRequest) -> models.Query:
 def sparse_model(vector: SparseVector) -> models.SparseVector:
     """Term weights as the engine takes them."""
     return models.SparseVector(indices=vector.indices.tolist(), values=vector.values.tolist())
+
+
+def by_frequency(hits: Iterable[tuple[Scalar, int]]) -> list[tuple[Scalar, int]]:
+    """Most frequent first, equal ones by value, without those of no point: they may be somebody else's."""
+    told = ((value, count) for value, count in hits if count)
+    return sorted(told, key=lambda hit: (-hit[1], type(hit[0]).__name__, hit[0]))
 
 
 def search_whole(request: SearchRequest, once: Callable[[SearchRequest], list[Hit]]) -> list[Hit]:

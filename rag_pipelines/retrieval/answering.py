@@ -106,5 +106,5 @@ def _understood(
         return None
     with stage("understand"):
         return understander.understand(
-            query, Asked(reach.reader, encoder.sparse, reach.shown, reach.readable)
+            query, Asked(reach.reader, encoder.sparse, reach.readable, reach.scope)
         )

@@ -14,12 +14,14 @@ from rag_pipelines.core.filters import All, Condition, Match, MatchAny
 from rag_pipelines.core.places import Location
 from rag_pipelines.core.ports import CollectionReader
 from rag_pipelines.core.types import Classification, Principal
-from rag_pipelines.governance.access import access_condition, grants, may_read
+from rag_pipelines.governance.access import access_condition, grants, may_read, own_entry
 from rag_pipelines.governance.injection_policy import OFF, InjectionPolicy
-from rag_pipelines.index.points import DOC_ID, PARSED_HASH, TEXT_HASH
+from rag_pipelines.index.points import ACL, DOC_ID, PARSED_HASH, TEXT_HASH
 from rag_pipelines.retrieval.grouping import Group
 
 Payload = Mapping[str, Any]
+Scope = tuple[int, Condition]
+"""The generation of the pointer, which moves with every change of rights, and what may be read."""
 
 PAGE = 500
 """Points read for all passages of an answer together."""
@@ -47,12 +49,26 @@ class Reach:
     hidden: Collection[str]
     principal: Principal
     policy: InjectionPolicy = field(default_factory=_unjudged)
+    generation: int = 0
     _members: dict[str, Row | None] = field(default_factory=dict)
 
     @property
     def readable(self) -> Condition:
         """Points of the version that the principal may read, less those that are withheld from everybody."""
         return All((self.shown, access_condition(self.principal), self.policy.shown()))
+
+    def scope(self) -> Scope:
+        """Names what may be read by a moment and a condition, the same for all who may read the same by their groups.
+
+        What is made of its points can be kept and shared: whoever has it may read all of them.
+        """
+        if self.principal.unrestricted:
+            return self.generation, self.readable
+        by_name = All((self.readable, Match(ACL, own_entry(self.principal))))
+        if self.reader.count(by_name):
+            return self.generation, self.readable
+        general = access_condition(self.principal, by_name=False)
+        return self.generation, All((self.shown, general, self.policy.shown()))
 
     def clusters(self, doc_ids: Collection[str]) -> dict[str, str]:
         """Document -> its cluster, for those that are compared with others."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from rag_pipelines.catalog import collection_rows, versions
@@ -204,6 +205,21 @@ class Searcher:
             if owned:
                 opened.reader.close()
 
+    @contextlib.contextmanager
+    def reach(self, principal: Principal, version: int | None = None) -> Iterator[tuple[int, Reach]]:
+        """A version's number and what the principal may read of it, while the block lasts. Raises as `search`."""
+        number, opened, owned = self._at(version)
+        try:
+            yield number, self._reach(opened, number, principal)
+        finally:
+            if owned:
+                opened.reader.close()
+
+    @property
+    def parts(self) -> Parts:
+        """What the index configures."""
+        return self._parts
+
     def _reach(self, opened: _Open, number: int, principal: Principal) -> Reach:
         return Reach(
             self._catalog,
@@ -213,6 +229,7 @@ class Searcher:
             set(opened.hidden),
             principal,
             self.parts.policy,
+            opened.pointer.generation,
         )
 
     def warm(self) -> None:

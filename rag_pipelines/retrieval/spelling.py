@@ -2,15 +2,15 @@
 
 Which words are known, and which near word is used, is asked of the sparse search under the asker's own
 condition: neither a correction nor its absence tells of a word that stands only where the asker cannot look.
-The vocabulary only proposes.
+The vocabulary only proposes, and it is made of readable passages as well: words of others would take the places of
+those that the asker can have, and time.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 import time
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,9 +21,11 @@ from rag_pipelines.config.query import SpellingConfig
 from rag_pipelines.core.filters import Condition
 from rag_pipelines.core.ports import CollectionReader, SearchRequest, SparseEncoder
 from rag_pipelines.index.points import TEXT, TITLE
+from rag_pipelines.retrieval.kept import Kept
+from rag_pipelines.retrieval.locations import Scope
 
-KEPT = 4
-"""Vocabularies in memory, the last used."""
+KEPT = 1_000_000
+"""Words in memory, of the vocabularies used last."""
 
 PROPOSED = 12
 """Near words that are looked up at most for one unknown word."""
@@ -51,6 +53,9 @@ class Vocabulary:
     """Words in lower case by their length."""
 
     by_length: Mapping[int, list[str]]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_length.values()))
 
     def near(self, word: str, edits: int) -> list[str]:
         """Words within so many edits (a swap of neighbours is one), nearest first, then those that look alike."""
@@ -92,20 +97,19 @@ class Spelling:
 
     def __init__(self, settings: SpellingConfig) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
-        self._vocabularies: OrderedDict[Condition, Vocabulary] = OrderedDict()
+        self._vocabularies: Kept[Vocabulary] = Kept(KEPT, len)
 
     def correct(
         self,
         question: str,
         reader: CollectionReader,
         sparse: SparseEncoder,
-        shown: Condition,
         readable: Condition,
+        scope: Callable[[], Scope],
     ) -> tuple[str, tuple[Correction, ...]]:
         """The question with its unknown words replaced where a near one is known, and what was replaced.
 
-        `shown` are the points of the version that is open, `readable` those of them that the asker may read.
+        `readable` are the points that the asker may read; `scope` names them for the vocabulary that is kept.
         """
 
         def passages(word: str, most: int) -> int:
@@ -119,7 +123,7 @@ class Spelling:
             word = question[start:stop]
             if not sparse.terms(word) or passages(word, 1):
                 continue
-            near = self._near(word.lower(), reader, shown)
+            near = self._near(word.lower(), reader, scope())
             better = self._most_frequent(word.lower(), near, sparse, passages)
             if better is not None:
                 written = better.capitalize() if word[0].isupper() else better
@@ -128,9 +132,9 @@ class Spelling:
                 done.append(Correction(word, written))
         return "".join([*pieces, question[end:]]), tuple(done)
 
-    def _near(self, word: str, reader: CollectionReader, shown: Condition) -> list[str]:
+    def _near(self, word: str, reader: CollectionReader, scope: Scope) -> list[str]:
         edits = 1 if len(word) < self._settings.two_edits_from else 2
-        return self._vocabulary(reader, shown).near(word, edits)[:PROPOSED]
+        return self._vocabulary(reader, scope).near(word, edits)[:PROPOSED]
 
     def _most_frequent(
         self,
@@ -151,19 +155,13 @@ class Spelling:
                 best = rank
         return candidates[best[2]] if best is not None else None
 
-    def _vocabulary(self, reader: CollectionReader, shown: Condition) -> Vocabulary:
-        """Of a version, which never changes; who waits for the lock waits for what they need."""
-        with self._lock:
-            if shown not in self._vocabularies:
-                texts = (
-                    f"{point.payload.get(TITLE) or ''}\n{point.payload[TEXT]}"
-                    for point in reader.scroll(shown)
-                )
-                self._vocabularies[shown] = read_vocabulary(texts, self._settings)
-                while len(self._vocabularies) > KEPT:
-                    self._vocabularies.popitem(last=False)
-            self._vocabularies.move_to_end(shown)
-            return self._vocabularies[shown]
+    def _vocabulary(self, reader: CollectionReader, scope: Scope) -> Vocabulary:
+        def read() -> Vocabulary:
+            points = reader.scroll(scope[1])
+            texts = (f"{point.payload.get(TITLE) or ''}\n{point.payload[TEXT]}" for point in points)
+            return read_vocabulary(texts, self._settings)
+
+        return self._vocabularies.get(scope, read)
 
 
 def checkable(question: str, min_length: int) -> list[tuple[int, int]]:

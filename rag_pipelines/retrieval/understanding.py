@@ -6,7 +6,7 @@ query and nothing more: it is searched under the same condition as any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from rag_pipelines.core.filters import Condition
 from rag_pipelines.core.ports import CollectionReader, SparseEncoder
 from rag_pipelines.core.types import SparseVector
 from rag_pipelines.embedding.stopwords import stop_words
+from rag_pipelines.retrieval.locations import Scope
 from rag_pipelines.retrieval.phrasings import phrasings
 from rag_pipelines.retrieval.remembered import Memories
 from rag_pipelines.retrieval.rewriting import ChatRewriter, RewriteFailed, Rewriter
@@ -61,12 +62,12 @@ class Understanding:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where a question goes: what is open, its points, and those of them that the asker may read."""
+    """Where a question goes: what is open, what of it the asker may read, and the name of that for what is kept."""
 
     reader: CollectionReader
     sparse: SparseEncoder | None
-    shown: Condition
     readable: Condition
+    scope: Callable[[], Scope]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Understander:
         corrections: tuple[Correction, ...] = ()
         if self.spelling is not None and asked.sparse is not None:
             text, corrections = self.spelling.correct(
-                text, asked.reader, asked.sparse, asked.shown, asked.readable
+                text, asked.reader, asked.sparse, asked.readable, asked.scope
             )
         expansions = tuple(self.synonyms.find(text)) if self.synonyms is not None else ()
         others: tuple[str, ...] = ()

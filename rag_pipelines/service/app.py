@@ -13,7 +13,7 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.retrieval.remembered import Memories
-from rag_pipelines.service import feedback, health, indexes, scraping, upkeep
+from rag_pipelines.service import documents, feedback, health, indexes, scraping, upkeep
 from rag_pipelines.service.admission import Admission, make_room
 from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
@@ -29,7 +29,14 @@ from rag_pipelines.service.tracing import open_tracing
 from rag_pipelines.service.variants import open_variants
 
 logger = logging.getLogger(__name__)
-ROUTERS = (indexes.router, feedback.router, upkeep.router, health.router, scraping.router)
+ROUTERS = (
+    indexes.router,
+    documents.router,
+    feedback.router,
+    upkeep.router,
+    health.router,
+    scraping.router,
+)
 
 
 def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:

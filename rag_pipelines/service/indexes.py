@@ -12,6 +12,7 @@ from rag_pipelines.service.parts import parts_of
 from rag_pipelines.service.problems import described
 from rag_pipelines.service.schemas import IndexBody, IndexList, SearchAnswer, SearchBody
 from rag_pipelines.service.searching import search_index
+from rag_pipelines.service.standing import totals_of
 
 router = APIRouter()
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -43,7 +44,7 @@ def search(
 
 @router.get("/v1/indexes", summary="List indexes")
 def indexes(request: Request, asker: Searching) -> IndexList:
-    """Every configured index and its live version."""
+    """Every configured index and its live version, with how much of it the asker may read."""
     parts = parts_of(request)
     catalog = parts.searchers.catalog
     found = []
@@ -51,14 +52,15 @@ def indexes(request: Request, asker: Searching) -> IndexList:
         live = versions.pointer(catalog, name)
         rows = {row["number"]: row for row in versions.versions_of(catalog, name)}
         row = rows.get(live.version) if live else None
+        totals = totals_of(parts, name, asker.principal) if live else None
         found.append(
             IndexBody(
                 index=name,
                 description=config.description,
                 version=live.version if live else None,
                 published_at=row["published_at"] if row else None,
-                documents=row["stats"].get("documents") if row else None,
-                chunks=row["stats"].get("chunks") if row else None,
+                documents=totals.documents if totals else None,
+                chunks=totals.chunks if totals else None,
             )
         )
     return IndexList(indexes=found)

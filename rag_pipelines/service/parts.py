@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
@@ -11,6 +11,7 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.retrieval.suggestions import Suggestions
 from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.gate import Gate
@@ -35,6 +36,7 @@ class Parts:
     gate: Gate
     limits: Limits
     cache: ResultCache
+    suggestions: Suggestions = field(default_factory=Suggestions)
 
 
 def parts_of(request: Request) -> Parts:

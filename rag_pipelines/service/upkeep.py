@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
@@ -16,10 +17,13 @@ from rag_pipelines.config.load import suggest
 from rag_pipelines.config.models import SourceConfig
 from rag_pipelines.core.events import Event
 from rag_pipelines.core.types import Principal
+from rag_pipelines.governance.access import may_read
+from rag_pipelines.retrieval.documents import Totals
 from rag_pipelines.service.asking import Asker, needs
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import described
 from rag_pipelines.service.searching import check_index
+from rag_pipelines.service.standing import known_sources, totals_of
 from rag_pipelines.service.upkeep_schemas import (
     Latency,
     ReindexBody,
@@ -45,18 +49,28 @@ Reindexing = Annotated[Asker, Depends(needs("reindex"))]
     responses={404: described("No such index")},
 )
 def list_versions(index: IndexName, request: Request, asker: Watching) -> VersionList:
-    """Every version that was staged or published, newest first, and which one is live."""
+    """Every version that was staged or published, newest first, and which one is live.
+
+    Documents and chunks are those that the asker may read; null for a version that cannot be read.
+    """
     parts = parts_of(request)
     check_index(parts, index)
     catalog = parts.searchers.catalog
     live = versions.pointer(catalog, index)
     rows = versions.versions_of(catalog, index)
     verdicts = gates.verdicts_of(catalog, index)
+    totals = {
+        row["number"]: totals_of(parts, index, asker.principal, row["number"])
+        for row in versions.readable(rows)
+    }
     return VersionList(
         index=index,
         version=live.version if live else None,
         pinned=live.pinned if live else None,
-        versions=[_version(row, live, gates.gate_state(verdicts.get(row["number"]))) for row in rows],
+        versions=[
+            _version(row, live, gates.gate_state(verdicts.get(row["number"])), totals.get(row["number"]))
+            for row in rows
+        ],
     )
 
 
@@ -64,10 +78,10 @@ def list_versions(index: IndexName, request: Request, asker: Watching) -> Versio
 def list_sources(request: Request, asker: Watching) -> SourceList:
     """When each source was last listed and synced, its promise, and how long changes took to arrive."""
     parts = parts_of(request)
+    configured = parts.configuration.sources
     found = [
-        _source(parts.searchers.catalog, config)
-        for config in parts.configuration.sources.values()
-        if may_know(asker.principal, config)
+        _source(parts.searchers.catalog, configured[name], asker.principal)
+        for name in known_sources(parts, asker.principal)
     ]
     return SourceList(sources=found)
 
@@ -112,21 +126,16 @@ def show_reindex(source: SourceName, number: int, request: Request, asker: Reind
 
 
 def source_of(parts: Parts, principal: Principal, name: str) -> SourceConfig:
-    """404 for a source that there is not, as for one of another tenant or above the principal's clearance."""
-    sources = parts.configuration.sources
-    config = sources.get(name)
-    if config is None or not may_know(principal, config):
-        known = [other for other, found in sources.items() if may_know(principal, found)]
+    """404 for a source that there is not, as for one that the principal may not know of."""
+    known = known_sources(parts, principal)
+    if name not in known:
         raise HTTPException(404, f"there is no source {name!r}{suggest(name, known)}")
-    return config
+    return parts.configuration.sources[name]
 
 
-def may_know(principal: Principal, config: SourceConfig) -> bool:
-    """Whether the source exists for them."""
-    return config.tenant == principal.tenant and config.classification.rank <= principal.clearance.rank
-
-
-def _version(row: Row, live: versions.Pointer | None, gate: GateState | None) -> VersionBody:
+def _version(
+    row: Row, live: versions.Pointer | None, gate: GateState | None, totals: Totals | None
+) -> VersionBody:
     return VersionBody(
         number=row["number"],
         status=row["status"],
@@ -134,13 +143,13 @@ def _version(row: Row, live: versions.Pointer | None, gate: GateState | None) ->
         created_at=row["created_at"],
         published_at=row["published_at"],
         parent=row["parent"],
-        documents=row["stats"].get("documents"),
-        chunks=row["stats"].get("chunks"),
+        documents=totals.documents if totals else None,
+        chunks=totals.chunks if totals else None,
         gate=gate,
     )
 
 
-def _source(catalog: Catalog, config: SourceConfig) -> SourceBody:
+def _source(catalog: Catalog, config: SourceConfig, principal: Principal) -> SourceBody:
     row = document_rows.source_row(catalog, config.source)
     promise = config.freshness
     return SourceBody(
@@ -154,7 +163,7 @@ def _source(catalog: Catalog, config: SourceConfig) -> SourceBody:
         fail_after_seconds=promise.fail_after.total_seconds() if promise else None,
         latency={
             name: Latency.model_validate(figures)
-            for name, figures in latency_summary(catalog, config.source).items()
+            for name, figures in latency_summary(catalog, config.source, partial(may_read, principal)).items()
         },
     )
 

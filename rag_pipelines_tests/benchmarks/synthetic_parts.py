@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rag_pipelines.core.filters import EVERYTHING, Condition
+from rag_pipelines.core.filters import EVERYTHING, Condition, Scalar
 from rag_pipelines.core.ports import (
     CollectionReader,
     CollectionWriter,
@@ -139,8 +139,17 @@ class NoWriter:
         """Nothing is there."""
         return 0
 
+    def facet(self, field: str, condition: Condition, limit: int) -> list[tuple[Scalar, int]]:
+        """Nothing is there."""
+        return []
+
     def scroll(
-        self, condition: Condition = EVERYTHING, *, with_vectors: bool = False, batch: int = 1000
+        self,
+        condition: Condition = EVERYTHING,
+        *,
+        with_vectors: bool = False,
+        batch: int = 1000,
+        after: str | None = None,
     ) -> Iterator[StoredPoint]:
         """Nothing is there."""
         return iter(())

@@ -18,6 +18,7 @@ from rag_pipelines.governance.access import (
     access_condition,
     grants,
     may_read,
+    own_entry,
     principal_from_json,
     read_principal,
 )
@@ -86,6 +87,16 @@ def test_the_tiers_and_their_ranks_stay_as_they_are_stored() -> None:
 def test_a_principal_holds_itself_its_groups_and_everyone() -> None:
     assert grants(ANA) == ("*", "user:ana", "group:staff", "group:board")
     assert grants(Principal("bob", "acme")) == ("*", "user:bob")
+
+
+@given(st.data())
+def test_less_what_is_granted_by_name_is_what_a_stranger_of_the_groups_reads(data: st.DataObject) -> None:
+    principal, access = data.draw(PRINCIPALS), data.draw(ACCESSES)
+    unnamed = Access(
+        access.tenant, access.classification, tuple(e for e in access.acl if e != own_entry(principal))
+    )
+    found = holds(access_condition(principal, by_name=False), payload_of(access))
+    assert found == may_read(principal, unnamed)
 
 
 def test_only_the_operator_reads_everything() -> None:

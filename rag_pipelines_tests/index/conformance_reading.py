@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ from rag_pipelines.core.filters import (
 from rag_pipelines.core.ports import CollectionReader, SearchRequest, VectorEngine
 from rag_pipelines.core.types import Point
 from rag_pipelines.index.points import meta_path, visible_at
-from rag_pipelines_tests.index.oracle import matches
+from rag_pipelines_tests.index.oracle import matches, values
 from rag_pipelines_tests.index.sample import (
     GROUPS,
     PLANE,
@@ -234,6 +235,38 @@ class ReadingConformance:
             p.point_id for p in points if p.payload["tenant"] == "tenant1"
         )
         assert {s.dense is None for s in stored} == {True}
+
+    def test_scroll_goes_on_behind_an_id(self, filled: tuple[list[Point], CollectionReader]) -> None:
+        points, view = filled
+        condition = Match("tenant", "tenant1")
+        ids = sorted(p.point_id for p in points if p.payload["tenant"] == "tenant1")
+        other = next(p.point_id for p in points if p.payload["tenant"] != "tenant1")
+        for after in (ids[0], ids[9], ids[-1], other, "0" * 8 + "-0000-4000-8000-" + "0" * 12):
+            found = [s.point_id for s in view.scroll(condition, batch=7, after=after)]
+            assert found == [name for name in ids if name > after]
+
+    @pytest.mark.parametrize(
+        "field", ["source", "acl", "meta.language", "meta.tags", "meta.year", "meta.draft", "doc_id"]
+    )
+    def test_facets_count_the_points_that_match(
+        self, field: str, filled: tuple[list[Point], CollectionReader]
+    ) -> None:
+        points, view = filled
+        condition = All((Match("tenant", "tenant1"), Range("classification_rank", lte=1)))
+        held = [p for p in points if matches(condition, p.point_id, p.payload)]
+        counts = Counter(value for p in held for value in set(values(p.payload, field)))
+        wanted = sorted(counts.items(), key=lambda hit: (-hit[1], hit[0]))
+        found = view.facet(field, condition, 1000)
+        assert [(type(value), value, count) for value, count in found] == [
+            (type(value), value, count) for value, count in wanted
+        ]
+        assert [count for _, count in view.facet(field, condition, 2)] == [count for _, count in found[:2]]
+
+    def test_facets_name_no_value_of_other_points(self, filled: tuple[list[Point], CollectionReader]) -> None:
+        _, view = filled
+        assert view.facet("tenant", Match("tenant", "tenant1"), 10)[0][0] == "tenant1"
+        assert len(view.facet("tenant", Match("tenant", "tenant1"), 10)) == 1
+        assert view.facet("source", Match("tenant", "nobody"), 10) == []
 
     def test_searches_from_several_threads(self, filled: tuple[list[Point], CollectionReader]) -> None:
         points, view = filled

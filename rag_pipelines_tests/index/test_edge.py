@@ -118,7 +118,7 @@ def test_payload_indexes_are_there_from_the_start(engine: EdgeEngine) -> None:
     assert indexed == {
         **dict.fromkeys(["tenant", "acl", "doc_id", "source", "text_hash"], "Keyword"),
         **dict.fromkeys(["meta.language", "meta.tags"], "Keyword"),
-        **dict.fromkeys(["added", "removed", "classification_rank", "meta.year"], "Integer"),
+        **dict.fromkeys(["added", "removed", "classification_rank", "ordinal", "meta.year"], "Integer"),
         **dict.fromkeys(["injection.score", "ratio"], "Float"),
         "meta.draft": "Bool",
         "modified_at": "Datetime",

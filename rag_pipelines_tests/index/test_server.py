@@ -209,6 +209,7 @@ def test_opening_a_filled_collection_makes_no_index_and_reports_the_missing_ones
     assert writer.missing_indexes() == [
         *wanted,
         "classification_rank",
+        "ordinal",
         "meta.year",
         "injection.score",
         "ratio",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rag_pipelines.config.retrieval import Feedback
-from rag_pipelines.core.filters import EVERYTHING, Condition, HasId, Match
+from rag_pipelines.core.filters import EVERYTHING, Condition, HasId, Match, Scalar
 from rag_pipelines.core.ports import SearchRequest
 from rag_pipelines.core.types import Hit, SparseVector, StoredPoint
 from rag_pipelines.retrieval.feedback import moved, with_feedback
@@ -35,8 +35,16 @@ class Reader:
     def count(self, condition: Condition = EVERYTHING) -> int:
         raise NotImplementedError
 
+    def facet(self, field: str, condition: Condition, limit: int) -> list[tuple[Scalar, int]]:
+        raise NotImplementedError
+
     def scroll(
-        self, condition: Condition = EVERYTHING, *, with_vectors: bool = False, batch: int = 1000
+        self,
+        condition: Condition = EVERYTHING,
+        *,
+        with_vectors: bool = False,
+        batch: int = 1000,
+        after: str | None = None,
     ) -> Iterator[StoredPoint]:
         assert with_vectors
         assert isinstance(condition, HasId)

@@ -105,6 +105,35 @@ def test_frequency_counts_what_the_asker_can_read(project: Project) -> None:
     assert corrected(with_plural) == {"furnaxe": "furnace"}
 
 
+def test_hidden_words_take_no_readable_one_s_place(project: Project, tmp_path: Path) -> None:
+    """Fourteen hidden words are as near as the readable one, and come before it in the alphabet."""
+    crowded = project.copied(tmp_path / "project")
+    crowded.index("knowledge", retrieval={"query": {"spelling": {"min_passages": 1}}})
+    crowded.write("lamp.md", "# Lamp\n\nThe lanternz hangs above the door.\n")
+    words = " ".join(f"lantern{letter}" for letter in "abcdefghijklmn")
+    crowded.write("lamps.md", f"# Lamps\n\nNames of the works are {words}.\n", "board")
+    crowded.sync()
+    assert corrected(crowded.search("lanternx", principal=STAFF)) == {"lanternx": "lanternz"}
+    assert corrected(crowded.search("lanternx", principal=BOARD)) == {"lanternx": "lanterna"}
+
+
+def test_a_word_granted_by_name_is_known_to_nobody_else(project: Project, tmp_path: Path) -> None:
+    named = project.copied(tmp_path / "project")
+    named.index("knowledge", retrieval={"query": {"spelling": {"min_passages": 1}}})
+    named.source("own", acl=["user:ana"])
+    named.write("own.md", "# Own\n\nThe barograph draws a line.\n", "own")
+    named.sync()
+    other = Principal("otto", STAFF.tenant, STAFF.groups)
+    with named.searchers() as searchers:
+        searcher = searchers.get("knowledge")
+        for who, expected in (
+            (STAFF, {"barogaph": "barograph"}),
+            (other, {}),
+            (STAFF, {"barogaph": "barograph"}),
+        ):
+            assert corrected(searcher.search("barogaph", 5, who)) == expected
+
+
 def test_words_are_those_of_the_version_that_is_read(project: Project, tmp_path: Path) -> None:
     later = project.copied(tmp_path / "project")
     for name in ("new.md", "more.md"):

@@ -164,7 +164,7 @@ def test_health_readiness_and_indexes(client: TestClient) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
     (index,) = client.get("/v1/indexes").json()["indexes"]
     assert (index["index"], index["version"], index["description"]) == ("knowledge", 1, "Everything")
-    assert (index["documents"], index["chunks"]) == (10, 10)
+    assert (index["documents"], index["chunks"]) == (6, 6)
     assert index["published_at"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,3 +122,35 @@ def test_rollback_shows_as_pinned(tmp_path: Path) -> None:
     assert found["version"] == 1
     assert any("Seven days" in passage["text"] for passage in found["passages"])
     assert not any("Nine days" in passage["text"] for passage in found["passages"])
+
+
+def test_a_source_is_known_through_what_may_be_read_of_it(tmp_path: Path) -> None:
+    """Its own acl is empty; the connector grants one document to the staff and one to the board."""
+    project = Project(tmp_path / "mixed")
+    project.configure("service", SETTINGS)
+    project.source(
+        "mixed",
+        connector="records",
+        params={"url": "mixed.jsonl", "fields": {"id": "id", "text": "text", "acl": "acl"}},
+        acl=[],
+    )
+
+    def sync(edition: str, first: str) -> None:
+        rows = [
+            {"id": "1", "text": f"A page for some, edition {edition}.", "acl": [first]},
+            {"id": "2", "text": f"A page for the board, edition {edition}.", "acl": ["group:board"]},
+        ]
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (project.root / "mixed.jsonl").write_text(lines, encoding="utf-8")
+        project.sync()
+
+    sync("one", "group:staff")
+    sync("two", "group:staff")
+    with running(project) as client:
+        sources = {row["source"]: row for row in client.get("/v1/sources").json()["sources"]}
+        assert sources["mixed"]["latency"]["edit_to_searchable"]["count"] == 1
+        assert client.post("/v1/sources/mixed/reindex").status_code == 202
+    sync("two", "group:board")
+    with running(project) as client:
+        assert [row["source"] for row in client.get("/v1/sources").json()["sources"]] == ["docs"]
+        assert client.post("/v1/sources/mixed/reindex").status_code == 404

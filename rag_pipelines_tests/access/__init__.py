@@ -1,0 +1,1 @@
+"""Proof that nobody is told anything of what they may not read."""

@@ -1,0 +1,106 @@
+"""Two corpora that differ only in what the asker may not read give them the same answers, byte for byte.
+
+Where a global statistic enters (how rare a term is among all documents) that cannot be had: those paths are
+searched by the dense vectors alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rag_pipelines.core.ids import document_id
+from rag_pipelines_tests.access.corpus import Asker, Case, Corpus, draw_case, draw_corpus
+from rag_pipelines_tests.access.oracle import FACETS, URL
+from rag_pipelines_tests.access.world import World, built
+from rag_pipelines_tests.project import Parts
+
+ANA = Asker("ana", "acme", ("staff",), "internal")
+DIGITS = re.compile(r"(\d\.\d{4})\d+")
+"""numpy's products differ in their last bits with the number of rows; the engine's do not."""
+
+TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)")
+
+
+@pytest.fixture(scope="module")
+def parts() -> Iterator[Parts]:
+    """A parser for all corpora."""
+    kept = Parts()
+    yield kept
+    kept.close()
+
+
+def hidden(corpus: Corpus, asker: Asker) -> list[int]:
+    """Papers that the asker may read in no version."""
+    return [number for number, rights in corpus.now.items() if not asker.may_read(rights)]
+
+
+def drawn(seed: int) -> Corpus:
+    """One of which the asker may read some papers, all in one version."""
+    for attempt in itertools.count(seed):
+        corpus = draw_corpus(random.Random(attempt))
+        corpus = Corpus(corpus.second, corpus.second, corpus.defaults)
+        away = hidden(corpus, ANA)
+        kept = {paper.source for number, paper in corpus.second.items() if number not in away}
+        if len(kept) == 2 and len(away) >= 3:
+            return corpus
+    raise AssertionError
+
+
+def answers(world: World, case: Case) -> Iterator[tuple[str, int, str]]:
+    """Every path: what was asked, the status and the body, moments left out."""
+    served = world.served["dense"]
+    served.ask_as(ANA)
+    client = served.client
+    sent: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", f"{URL}/search", {"query": case.query, "k": 50, "explain": True}),
+        ("POST", f"{URL}/search", {"query": case.query, "k": 2, "filters": case.filters}),
+        ("POST", f"{URL}/search", {"query": case.query, "k": 3, "neighbours": 2, "context_tokens": 200}),
+        ("POST", f"{URL}/search", {"query": case.query, "k": 4, "mmr_lambda": 0.4, "per_document": 1}),
+        ("POST", f"{URL}/search", {"query": case.query, "filters": {"tema": "alpha"}}),
+        ("POST", f"{URL}/search", {"query": case.query, "version": 9}),
+        ("POST", f"{URL}/facets", {"fields": list(FACETS), "filters": case.filters}),
+        ("POST", f"{URL}/facets", {"fields": list(FACETS), "unit": "documents"}),
+        ("POST", f"{URL}/facets", {"fields": ["tenant"]}),
+        ("GET", f"{URL}/documents?limit=2", {}),
+        ("GET", f"{URL}/documents?source=secnd", {}),
+        ("GET", f"{URL}/documents?prefix=1", {}),
+        ("GET", f"{URL}/suggestions?prefix={case.prefix}", {}),
+        ("GET", f"{URL}/suggestions?prefix=p&limit=2", {}),
+        ("GET", f"{URL}/versions", {}),
+        ("GET", "/v1/indexes", {}),
+        ("GET", "/v1/indexes/knowlege/versions", {}),
+        ("POST", "/v1/sources/secnd/reindex", {}),
+        ("GET", "/readyz", {}),
+    ]
+    names = [document_id(source, str(number)) for number in range(20) for source in ("first", "second")]
+    sent += [("GET", f"{URL}/documents/{name}", {}) for name in names]
+    for method, path, body in sent:
+        answer = client.request(method, path, json=body if method == "POST" else None)
+        yield f"{method} {path}", answer.status_code, TIMES.sub("TIME", answer.text)
+
+
+def shortened(found: tuple[str, int, str], engine: str) -> tuple[str, int, str]:
+    """Four digits of each fraction are compared where the engine is made of numpy."""
+    path, status, text = found
+    return path, status, DIGITS.sub(r"\1", text) if engine == "local" else text
+
+
+@pytest.mark.parametrize(("engine", "seed"), [("edge", 1), ("edge", 100), ("local", 200)])
+def test_what_is_hidden_changes_no_byte(parts: Parts, engine: str, seed: int) -> None:
+    corpus = drawn(seed)
+    away = hidden(corpus, ANA)
+    cases = [draw_case(random.Random(seed + n)) for n in range(3)]
+    told = []
+    for one in (corpus, corpus.without(away)):
+        with built(one, parts, engine) as world:
+            assert world.live == 1
+            told.append([[shortened(found, engine) for found in answers(world, case)] for case in cases])
+    assert told[0] == told[1]
+    statuses = {status for found in told[0] for _, status, _ in found}
+    assert statuses == {200, 400, 404}
