@@ -80,6 +80,8 @@ SIZES: dict[str, tuple[int, dict[str, int]]] = {
     "evaluations": (1_000, {"run": EACH, "suite": 10, "index_name": 2}),
     "verdicts": (100, {"index_name": 1, "number": EACH}),
     "gate_overrides": (10, {"index_name": 1, "number": EACH}),
+    "api_keys": (1_000, {"id": EACH}),
+    "memberships": (100_000, {"tenant": 10, "member": 10_000, "group_name": EACH}),
 }
 """Table -> rows, and how many different values each indexed column has."""
 

@@ -19,7 +19,7 @@ from rag_pipelines.catalog.statistics import tell_sizes
 from rag_pipelines.core.errors import CatalogError
 from rag_pipelines.core.sqlite import use_write_ahead_log
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in `migrations/`; a test holds it against alembic's own answer."""
 
 Transaction = sa.Connection

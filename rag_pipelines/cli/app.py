@@ -18,6 +18,7 @@ from rag_pipelines.cli import (
     gates,
     golden,
     inspect,
+    keys,
     planning,
     query,
     running,
@@ -46,6 +47,7 @@ evaluating.register(app)
 calibrating.register(app)
 experimenting.register(app)
 golden.register(app)
+keys.register(app)
 
 
 def _print_version(wanted: bool) -> None:

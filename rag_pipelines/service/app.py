@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -15,11 +14,12 @@ from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.service import health, indexes, upkeep
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.guarding import app_options, guard
+from rag_pipelines.service.identity import announce, open_authentication
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.problems import BodyLimit, install
 from rag_pipelines.service.request_ids import RequestIds
 
-logger = logging.getLogger(__name__)
 ROUTERS = (indexes.router, upkeep.router, health.router)
 
 
@@ -34,15 +34,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.ExitStack() as closing:
             app.state.parts = _open(environment, configuration, closing)
-            logger.warning(
-                "no authentication: serving %s:%s as subject=%s tenant=%s groups=%s clearance=%s",
-                service.host,
-                port or service.port,
-                service.principal.subject,
-                service.principal.tenant,
-                ",".join(service.principal.groups),
-                service.principal.clearance.value,
-            )
+            announce(service, port or service.port)
             yield
 
     app = FastAPI(
@@ -50,12 +42,14 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         version=__version__,
         description="Reads exactly one published index version, under access control, with citations.",
         lifespan=lifespan,
+        **app_options(service.auth),
     )
     app.add_middleware(BodyLimit, limit=service.max_request_bytes)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
     install(app)
     for router in ROUTERS:
         app.include_router(router)
+    guard(app, ROUTERS, service.auth)
     return app
 
 
@@ -65,7 +59,9 @@ def _open(environment: Environment, configuration: Configuration, closing: conte
     follower = Follower(searchers, configuration.service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
-    return Parts(environment, configuration, searchers, follower, _forget)
+    authentication = open_authentication(configuration.service, searchers.catalog, configuration.root)
+    closing.callback(authentication.close)
+    return Parts(environment, configuration, searchers, follower, _forget, authentication)
 
 
 def _forget(event: Event) -> None:

@@ -12,6 +12,7 @@ from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.service.following import Follower
+from rag_pipelines.service.identity import Authentication
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Parts:
     searchers: Searchers
     follower: Follower
     audit: Callable[[Event], None]
+    authentication: Authentication
 
 
 def parts_of(request: Request) -> Parts:

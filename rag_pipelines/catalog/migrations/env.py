@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from rag_pipelines.catalog.gate_tables import metadata
+from rag_pipelines.catalog.auth_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True
