@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
 from rag_pipelines.config import (
+    auth,
     dedup,
     evaluation,
     experiment,
@@ -87,6 +88,9 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     AbstentionConfig,
     service.ServiceConfig,
     service.PrincipalConfig,
+    auth.AuthConfig,
+    auth.IssuerConfig,
+    auth.ClaimsConfig,
     policy.PolicyConfig,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
