@@ -287,7 +287,7 @@ def test_authentication_that_does_not_fit_together(tmp_path: Path, service: str,
 )
 def test_issuers_that_cannot_be_trusted(tmp_path: Path, old: str, new: str, message: str) -> None:
     service = f"auth: {{mode: authenticated, issuers: [{ISSUER.replace(old, new)}]}}"
-    assert message in mistake(write_folder(tmp_path, service=service))
+    assert message in "\n".join(mistakes(write_folder(tmp_path, service=service)))
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:

@@ -121,7 +121,11 @@ def test_a_route_that_was_forgotten_stops_the_service(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     router = APIRouter()
-    router.get("/v1/forgotten")(dict)
+
+    @router.get("/v1/forgotten")
+    def forgotten() -> dict[str, str]:
+        return {}
+
     monkeypatch.setattr("rag_pipelines.service.app.ROUTERS", (*ROUTERS, router))
     with (
         pytest.raises(ValueError, match="routes that ask for no credential: /v1/forgotten"),
