@@ -83,7 +83,7 @@ def create(
             Principal(subject, tenant, tuple(dict.fromkeys(group or ())), clearance),
             set(scope),
             expires_at=_end(days, never_expires),
-            by=by or getpass.getuser(),
+            by=_who(by),
             audit=audit_of(catalog),
             description=description,
         )
@@ -128,7 +128,7 @@ def rotate(
             id_of(key_id),
             timedelta(hours=overlap_hours),
             expires_at=_end(days, never_expires),
-            by=by or getpass.getuser(),
+            by=_who(by),
             audit=audit_of(catalog),
         )
     _show(made, as_json)
@@ -141,7 +141,7 @@ def revoke(key_id: KeyId, by: By = "", as_json: Json = False) -> None:
     from rag_pipelines.governance.keys import id_of, revoke_key, shown
 
     with failures(as_json), _opened() as (catalog, configuration):
-        row = revoke_key(catalog, id_of(key_id), by=by or getpass.getuser(), audit=audit_of(catalog))
+        row = revoke_key(catalog, id_of(key_id), by=_who(by), audit=audit_of(catalog))
         seconds = configuration.service.auth.recheck_seconds
     if as_json:
         print_json({"key": shown(row)})
@@ -162,9 +162,7 @@ def import_file(
 
     with failures(as_json), _opened() as (catalog, configuration):
         tenants, rows = read_groups(file)
-        added, removed = import_groups(
-            catalog, tenants, rows, by=by or getpass.getuser(), audit=audit_of(catalog)
-        )
+        added, removed = import_groups(catalog, tenants, rows, by=_who(by), audit=audit_of(catalog))
         if "table" not in configuration.service.auth.groups_from:
             tell(
                 "the query service does not read them: add table to auth.groups_from in service.yaml",
@@ -224,6 +222,14 @@ def _opened() -> Iterator[tuple[Catalog, Configuration]]:
         yield catalog, configuration
     finally:
         catalog.close()
+
+
+def _who(by: str) -> str:
+    """Containers often run as a user without a name."""
+    try:
+        return by.strip() or getpass.getuser()
+    except (OSError, KeyError):
+        return "operator"
 
 
 def _end(days: int, never_expires: bool) -> datetime | None:

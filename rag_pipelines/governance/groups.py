@@ -67,7 +67,7 @@ class FileDirectory:
     def _refresh(self) -> None:
         try:
             found = os.stat(self._path)
-            seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+            seen: tuple[int, ...] = (found.st_mtime_ns, found.st_size, found.st_ino)
         except OSError:
             seen = ()
         if seen == self._seen:

@@ -106,7 +106,7 @@ def _secure(document: dict[str, Any], routers: Sequence[APIRouter]) -> None:
             if not isinstance(route, APIRoute) or not (needed := _needs(route.dependant)):
                 continue
             scopes = ", ".join(f"`{need.scope}`" for need in needed if need.scope)
-            for method in route.methods:
+            for method in route.methods or ():
                 operation = document["paths"].get(route.path_format, {}).get(method.lower())
                 if operation is not None:
                     operation["security"] = [{"bearer": []}]

@@ -64,6 +64,7 @@ class Credentials:
 
     def __init__(self, service: ServiceConfig, catalog: Catalog, root: Path) -> None:
         """Raises ConfigError for unknown scopes and for a groups file that cannot be read."""
+        check(service, root)
         auth = self._auth = service.auth
         self._catalog = catalog
         self._issuers = {config.issuer: IssuerKeys(config) for config in auth.issuers}
@@ -74,7 +75,6 @@ class Credentials:
         self._uses: dict[str, str] = {}
         self._stop = threading.Event()
         self._writer = threading.Thread(target=self._write_uses, name="key-uses", daemon=True)
-        check(service, root)
         for keys in self._issuers.values():
             keys.prepare()
         self._writer.start()

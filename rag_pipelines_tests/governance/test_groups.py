@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -166,8 +167,7 @@ NAMES = st.sampled_from("abcdef")
 )
 def test_membership_is_reachability(edges: set[tuple[str, tuple[str, str]]], own: set[str]) -> None:
     class Given:
-        def groups_with(self, tenant: str, members: object) -> set[str]:
-            assert isinstance(members, list)
+        def groups_with(self, tenant: str, members: Sequence[str]) -> set[str]:
             return {group for group, (kind, name) in edges if f"{kind}:{name}" in members}
 
     expected = own | {group for group, member in edges if member == ("user", "a")}

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import string
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -32,6 +33,7 @@ from rag_pipelines_tests.governance.issuer import (
     serve,
 )
 
+ALPHABET = string.ascii_letters + string.digits + "-_"
 ALGORITHMS = ["RS256", "PS384", "ES256", "EdDSA"]
 
 
@@ -116,7 +118,8 @@ def test_a_genuine_token_that_is_not_for_here_and_now(
 
 def test_clocks_may_differ_by_what_is_configured(issuer: Issuer) -> None:
     ended, begun = int(time.time()) - 60, int(time.time()) + 60
-    for claims in ({"exp": ended, "iat": ended - 60}, {"iat": begun}, {"nbf": begun}):
+    differing: list[dict[str, Any]] = [{"exp": ended, "iat": ended - 60}, {"iat": begun}, {"nbf": begun}]
+    for claims in differing:
         assert judged(issuer, issuer.token(**claims), clock_skew_seconds=120).principal.subject == "ana"
         with pytest.raises(InvalidCredential):
             judged(issuer, issuer.token(**claims), clock_skew_seconds=20)
@@ -287,6 +290,7 @@ def test_spellings_of_a_signature_that_mean_the_same_bytes(
         f" {text}",
         f"{text}.",
         f"{text}.{signature}",
+        *(text[:-1] + last for last in ALPHABET if last != text[-1]),
     ):
         refused(other, issuers)
 
@@ -451,7 +455,8 @@ def test_what_a_token_does_not_say_is_the_least(issuer: Issuer) -> None:
     wider = judged(
         issuer, text, tenant="globex", tenants={}, default_scopes=["search"], default_clearance="internal"
     )
-    assert (wider.scopes, wider.principal.clearance) == ({"search"}, Classification.INTERNAL)
+    assert wider.scopes == {"search"}
+    assert wider.principal.clearance is Classification.INTERNAL
 
 
 def test_several_issuers_do_not_speak_for_one_another(issuer: Issuer) -> None:
