@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
 from rag_pipelines.config import (
+    auth,
     dedup,
     evaluation,
     experiment,
@@ -100,6 +101,9 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     limits.LimitsConfig,
     limits.RateConfig,
     limits.CacheConfig,
+    auth.AuthConfig,
+    auth.IssuerConfig,
+    auth.ClaimsConfig,
     policy.PolicyConfig,
     memory.AuditConfig,
     memory.QueriesConfig,

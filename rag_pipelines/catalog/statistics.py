@@ -84,6 +84,8 @@ SIZES: dict[str, tuple[int, dict[str, int]]] = {
     "audit_lines": (10_000_000, {"at": EACH}),
     "searches": (1_000_000, {"request": EACH, "at": EACH, "person": 1_000}),
     "feedback": (100_000, {"request": EACH, "citation": EACH, "at": EACH, "person": 1_000}),
+    "api_keys": (1_000, {"id": EACH}),
+    "memberships": (100_000, {"tenant": 10, "member": 10_000, "group_name": EACH}),
 }
 """Table -> rows, and how many different values each indexed column has."""
 

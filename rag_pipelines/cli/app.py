@@ -20,6 +20,7 @@ from rag_pipelines.cli import (
     golden,
     injections,
     inspect,
+    keys,
     planning,
     query,
     running,
@@ -50,6 +51,7 @@ calibrating.register(app)
 experimenting.register(app)
 golden.register(app)
 audit.register(app)
+keys.register(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from functools import partial
 
+from rag_pipelines.cli.callers import check_authentication
+from rag_pipelines.cli.findings import Finding
 from rag_pipelines.cli.ports import port_is_free
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
@@ -16,20 +17,6 @@ from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.pipeline.workspace import Workspace, open_workspace
 
 NEEDED_BYTES = 500 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: `level` is ok, warning or failed."""
-
-    name: str
-    level: str
-    detail: str
-    advice: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        """For scripts."""
-        return asdict(self)
 
 
 def examine(environment: Environment) -> list[Finding]:
@@ -59,6 +46,7 @@ def examine(environment: Environment) -> list[Finding]:
             found.append(_try(f"model of {name}", partial(_describe, workspace, index), advice))
         for name, source in configuration.sources.items():
             found.append(_source(workspace, name, source.connector))
+        found += check_authentication(configuration, workspace.catalog)
     found += list(_programs(configuration))
     found += list(check_ports(configuration))
     return found
@@ -94,11 +82,11 @@ def check_home(environment: Environment) -> Iterator[Finding]:
 def check_ports(configuration: Configuration) -> Iterator[Finding]:
     """Whether the ports of `up` are free."""
     service = configuration.service
-    for name, port, field in (
-        ("query service port", service.port, "port"),
-        ("Dagster port", service.dagster_port, "dagster_port"),
+    for name, host, port, field in (
+        ("query service port", service.host, service.port, "port"),
+        ("Dagster port", service.dagster_host, service.dagster_port, "dagster_port"),
     ):
-        if port_is_free(service.host, port):
+        if port_is_free(host, port):
             yield Finding(name, "ok", f"{port} is free")
         else:
             yield Finding(

@@ -20,6 +20,7 @@ from rag_pipelines.cli.output import say, tell
 from rag_pipelines.cli.syncing import print_report, run
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
+from rag_pipelines.config.service import ServiceConfig
 from rag_pipelines.core.errors import ConfigError, RagPipelinesError
 from rag_pipelines.defs.run import prepare_dagster_home
 
@@ -72,7 +73,7 @@ def _commands(configuration: Configuration) -> dict[str, list[str]]:
     return {
         "dagster-webserver": [
             sys.executable, "-m", "dagster_webserver",
-            "-h", service.host, "-p", str(service.dagster_port), *module,
+            "-h", service.dagster_host, "-p", str(service.dagster_port), *module,
         ],
         "dagster-daemon": [sys.executable, "-m", "dagster._daemon", "run", *module],
         "query-service": [sys.executable, "-m", "rag_pipelines.cli", "serve"],
@@ -93,8 +94,8 @@ def _await_ready(children: list[Child], configuration: Configuration, stopping: 
     """Whether everything answers; False where somebody wants to stop before that."""
     service = configuration.service
     waiting = {
-        "query-service": _url(service.host, service.port) + "/healthz",
-        "dagster-webserver": _url(service.host, service.dagster_port) + "/server_info",
+        "query-service": _url(service.local_host, service.port) + "/healthz",
+        "dagster-webserver": _url(service.dagster_host, service.dagster_port) + "/server_info",
     }
     deadline = time.monotonic() + START_SECONDS
     while waiting:
@@ -116,26 +117,39 @@ def _await_ready(children: list[Child], configuration: Configuration, stopping: 
 def _announce(configuration: Configuration, environment: Environment) -> None:
     service = configuration.service
     index = service.default_index or next(iter(configuration.indexes), "knowledge")
-    base = _url(service.host, service.port)
-    principal = service.principal
-    groups = ", ".join(principal.groups) or "none"
+    base = _url(service.local_host, service.port)
     lines = [
         "",
-        f"Dagster UI      {_url(service.host, service.dagster_port)}",
+        f"Dagster UI      {_url(service.dagster_host, service.dagster_port)}",
         f"Query service   {base}/docs",
         f"Logs            {environment.home / 'logs'}",
         "",
-        f"No authentication yet: bound to {service.host} only, answering as {principal.subject} of tenant",
-        f"{principal.tenant} (groups: {groups}; clearance: {principal.clearance.value}).",
+        *_callers(service),
         "",
         "Try:",
         f"  curl -s {base}/v1/indexes/{index}/search -H 'content-type: application/json' \\",
+        *(['    -H "authorization: Bearer $RAG_KEY" \\'] if service.principal is None else []),
         '    -d \'{"query": "How many days of leave can I carry over?", "k": 3}\'',
         "",
         "Ctrl-C stops everything.",
     ]
     for line in lines:
         say(line)
+
+
+def _callers(service: ServiceConfig) -> list[str]:
+    """Who is let in."""
+    principal = service.principal
+    if principal is None:
+        return [
+            f"Callers of {service.host}:{service.port} need an API key (`rag-pipelines keys create`) or a token.",
+            f"The Dagster UI has no authentication: bound to {service.dagster_host} only.",
+        ]
+    groups = ", ".join(principal.groups) or "none"
+    return [
+        f"NO AUTHENTICATION: bound to {service.host} only, answering everybody as {principal.subject} of tenant",
+        f"{principal.tenant} (groups: {groups}; clearance: {principal.clearance.value}).",
+    ]
 
 
 def _url(host: str, port: int) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pydantic import Field, ValidationInfo, field_validator
 
-from pydantic import Field
-
+from rag_pipelines.config.auth import AuthConfig, is_loopback
 from rag_pipelines.config.base import Model
 from rag_pipelines.config.flags import FlagsConfig
 from rag_pipelines.config.limits import CacheConfig, LimitsConfig
@@ -13,9 +12,12 @@ from rag_pipelines.config.models import Tenant
 from rag_pipelines.config.telemetry import TelemetryConfig
 from rag_pipelines.core.types import Classification
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Addresses that stand for all of a machine -> where it reaches itself."""
+
 
 class PrincipalConfig(Model):
-    """Who asks, until callers authenticate."""
+    """Who asks, where callers do not authenticate."""
 
     subject: str = Field(default="local", min_length=1)
     tenant: Tenant
@@ -26,10 +28,11 @@ class PrincipalConfig(Model):
 class ServiceConfig(Model):
     """`configs/service.yaml`. Without authentication only loopback addresses are accepted."""
 
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    auth: AuthConfig = AuthConfig()
+    host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8600, ge=1, le=65535)
     dagster_port: int = Field(default=3000, ge=1, le=65535)
-    principal: PrincipalConfig
+    principal: PrincipalConfig | None = Field(default=None, validate_default=True)
     default_index: str | None = None
     max_request_bytes: int = Field(default=65536, ge=256)
     max_query_chars: int = Field(default=4000, ge=1)
@@ -39,3 +42,34 @@ class ServiceConfig(Model):
     flags: FlagsConfig = Field(default=FlagsConfig(), description="where variants of retrieval are chosen")
     limits: LimitsConfig = LimitsConfig()
     cache: CacheConfig = CacheConfig()
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str, info: ValidationInfo) -> str:
+        auth = info.data.get("auth")
+        if auth is not None and auth.mode == "none" and not is_loopback(value):
+            raise ValueError(
+                f"{value!r} can be reached from other machines, and auth.mode is none: write 127.0.0.1, or have "
+                "callers authenticate with auth: {mode: authenticated}"
+            )
+        return value
+
+    @field_validator("principal")
+    @classmethod
+    def _check_principal(cls, value: PrincipalConfig | None, info: ValidationInfo) -> PrincipalConfig | None:
+        auth = info.data.get("auth")
+        if auth is not None and auth.mode == "none" and value is None:
+            raise ValueError("is required and missing: it says who asks, since auth.mode is none")
+        if auth is not None and auth.mode == "authenticated" and value is not None:
+            raise ValueError("is for auth.mode none; remove it, since every caller says who they are")
+        return value
+
+    @property
+    def local_host(self) -> str:
+        """Where this machine reaches the service."""
+        return EVERYWHERE.get(self.host, self.host)
+
+    @property
+    def dagster_host(self) -> str:
+        """Never another machine's to reach: Dagster's UI has no authentication."""
+        return self.host if is_loopback(self.host) else "127.0.0.1"

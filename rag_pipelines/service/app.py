@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -18,6 +17,8 @@ from rag_pipelines.service.admission import Admission, make_room
 from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.gate import Gate
+from rag_pipelines.service.guarding import app_options, guard
+from rag_pipelines.service.identity import announce, open_authentication
 from rag_pipelines.service.limits import Limits
 from rag_pipelines.service.memory import opened_memory
 from rag_pipelines.service.metrics import Metrics
@@ -28,7 +29,6 @@ from rag_pipelines.service.request_ids import RequestIds
 from rag_pipelines.service.tracing import open_tracing
 from rag_pipelines.service.variants import open_variants
 
-logger = logging.getLogger(__name__)
 ROUTERS = (
     indexes.router,
     documents.router,
@@ -56,15 +56,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
             app.state.parts = _open(environment, configuration, observing.metrics, gate, closing)
             observing.tracer = open_tracing(service.telemetry, closing)
             scraping.expose(app.state.parts, closing)
-            logger.warning(
-                "no authentication: serving %s:%s as subject=%s tenant=%s groups=%s clearance=%s",
-                service.host,
-                port or service.port,
-                service.principal.subject,
-                service.principal.tenant,
-                ",".join(service.principal.groups),
-                service.principal.clearance.value,
-            )
+            announce(service, port or service.port)
             yield
 
     app = FastAPI(
@@ -74,6 +66,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         lifespan=lifespan,
         # FastAPI's own telemetry, where this version has it, records paths and the messages of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        **app_options(service.auth),
     )
     app.state.gate = gate
     app.add_middleware(Admission, gate=gate, config=limits)
@@ -83,6 +76,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     install(app)
     for router in ROUTERS:
         app.include_router(router)
+    guard(app, ROUTERS, service.auth)
     return app
 
 
@@ -100,6 +94,8 @@ def _open(
     follower = Follower(searchers, service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
+    authentication = open_authentication(service, searchers.catalog, configuration.root)
+    closing.callback(authentication.close)
     variants = open_variants(environment, configuration, searchers, closing)
     return Parts(
         environment=environment,
@@ -112,5 +108,6 @@ def _open(
         memory=memory,
         gate=gate,
         limits=Limits(service.limits),
+        authentication=authentication,
         cache=ResultCache(service.cache, searchers),
     )

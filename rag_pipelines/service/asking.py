@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import math
 from dataclasses import dataclass
 
 from fastapi import HTTPException, Request
 
 from rag_pipelines.core.types import Principal
+from rag_pipelines.governance.identity import InvalidCredential, NotEntitled, Unjudged
 from rag_pipelines.governance.scopes import SCOPES
 from rag_pipelines.service.parts import parts_of
 from rag_pipelines.service.request_ids import request_id
+
+logger = logging.getLogger(__name__)
+CHALLENGE = 'Bearer realm="rag-pipelines"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +36,52 @@ class Asker:
         return f"user:{self.principal.subject}"
 
 
-def needs(scope: str) -> Callable[[Request], Asker]:
-    """A dependency for routes: whoever asks, if they hold the scope; 401, 403 and 429 otherwise."""
-    if scope not in SCOPES:
-        raise ValueError(f"there is no scope {scope!r}")
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A dependency for routes; the scope can be read from it, for the OpenAPI document and for tests."""
 
-    def asker(request: Request) -> Asker:
+    scope: str | None
+
+    def __call__(self, request: Request) -> Asker:
+        """Whoever asks, if they hold the scope."""
         limits = parts_of(request).limits
         with limits.attempt(request.client.host if request.client else None):
-            found = _identify(request)
+            found = identify(request)
         limits.admit(found.principal.tenant, found.principal.subject, found.credential)
-        if scope not in found.scopes:
-            raise HTTPException(403, f"this credential has no scope {scope!r}")
+        if self.scope is not None and self.scope not in found.scopes:
+            raise HTTPException(
+                403,
+                f"this credential has no scope {self.scope!r}",
+                {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{self.scope}"'},
+            )
         return found
 
-    return asker
+
+def needs(scope: str) -> Needs:
+    """A dependency for routes: whoever asks, if they hold the scope; 401, 403, 429 and 503 otherwise."""
+    if scope not in SCOPES:
+        raise ValueError(f"there is no scope {scope!r}")
+    return Needs(scope)
 
 
-def _identify(request: Request) -> Asker:
-    config = parts_of(request).configuration.service.principal
-    principal = Principal(config.subject, config.tenant, config.groups, config.clearance)
-    return Asker(principal, frozenset(SCOPES), "none", request_id(request.scope))
+needs_credential = Needs(None)
+"""The same for whoever is somebody, whatever they may do."""
+
+
+def identify(request: Request) -> Asker:
+    """Raises HTTPException: 401 for a credential that is none, 403 for one without rights, 503 for no judgement."""
+    sent = request.headers.getlist("authorization")
+    request_name = request_id(request.scope)
+    try:
+        found = parts_of(request).authentication.identify(sent)
+    except InvalidCredential as error:
+        logger.info("request=%s refused: %s", request_name, error.reason)
+        invalid = ', error="invalid_token"' if sent else ""
+        raise HTTPException(401, str(error), {"WWW-Authenticate": CHALLENGE + invalid}) from error
+    except NotEntitled as error:
+        logger.info("request=%s refused: %s", request_name, error)
+        raise HTTPException(403, str(error)) from error
+    except Unjudged as error:
+        retry = str(math.ceil(error.retry_after))
+        raise HTTPException(503, str(error), {"Retry-After": retry}) from error
+    return Asker(found.principal, found.scopes, found.credential, request_name)

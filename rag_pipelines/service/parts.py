@@ -15,6 +15,7 @@ from rag_pipelines.retrieval.suggestions import Suggestions
 from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.gate import Gate
+from rag_pipelines.service.identity import Authentication
 from rag_pipelines.service.limits import Limits
 from rag_pipelines.service.memory import Memory
 from rag_pipelines.service.metrics import Metrics
@@ -36,6 +37,7 @@ class Parts:
     gate: Gate
     limits: Limits
     cache: ResultCache
+    authentication: Authentication
     suggestions: Suggestions = field(default_factory=Suggestions)
 
 

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from rag_pipelines.cli import output
-from rag_pipelines.cli.doctor import Finding, examine
+from rag_pipelines.cli.doctor import examine
+from rag_pipelines.cli.findings import Finding
 from rag_pipelines.cli.syncing import REPORTED
 from rag_pipelines_tests.cli.conftest import Commands
 

@@ -207,8 +207,87 @@ def test_an_unknown_default_index(tmp_path: Path) -> None:
 def test_the_service_listens_on_this_machine_only(tmp_path: Path) -> None:
     configs = write_folder(tmp_path, service=f"host: 0.0.0.0\n{SERVICE}")
     assert mistake(configs) == (
-        "service.yaml:1: host: '0.0.0.0' is not one of the choices; did you mean '127.0.0.1'?"
+        "service.yaml:1: host: '0.0.0.0' can be reached from other machines, and auth.mode is none: write "
+        "127.0.0.1, or have callers authenticate with auth: {mode: authenticated}"
     )
+    for host in ("192.168.7.1", "::", "search.acme.example", "127.0.0.1.example"):
+        write_folder(tmp_path, service=f"host: '{host}'\n{SERVICE}")
+        assert "can be reached from other machines" in mistake(configs)
+    for host in ("127.0.0.1", "127.0.0.2", "::1", "localhost"):
+        write_folder(tmp_path, service=f"host: '{host}'\n{SERVICE}")
+        assert load(configs).service.host == host
+
+
+ISSUER = "{issuer: https://login.example, audience: [rag], tenants: {a: acme}}"
+
+
+def test_with_authentication_any_address_will_do(tmp_path: Path) -> None:
+    service = f"host: 0.0.0.0\nauth: {{mode: authenticated, issuers: [{ISSUER}]}}"
+    found = load(write_folder(tmp_path, service=service)).service
+    assert (found.host, found.local_host, found.dagster_host) == ("0.0.0.0", "127.0.0.1", "127.0.0.1")
+    assert found.principal is None
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        (
+            "{}",
+            "service.yaml:1: principal: is required and missing: it says who asks, since auth.mode is none",
+        ),
+        (
+            "auth: {mode: authenticated}\nprincipal: {tenant: acme}",
+            "service.yaml:2: principal: is for auth.mode none; remove it, since every caller says who they are",
+        ),
+        (
+            "auth: {mode: authenticated, api_keys: false}",
+            "service.yaml:1: auth: accepts neither API keys nor tokens; set api_keys to true or name an issuer",
+        ),
+        (
+            f"principal: {{tenant: acme}}\nauth: {{issuers: [{ISSUER}]}}",
+            "service.yaml:2: auth: has issuers whose tokens nobody reads; set mode to authenticated",
+        ),
+        (
+            "auth: {mode: authenticated, groups_from: [file]}",
+            "service.yaml:1: auth: groups_from names file, so groups_file must say which",
+        ),
+        (
+            "auth: {mode: authenticated, groups_file: groups.yaml}",
+            "service.yaml:1: auth.groups_file: is not read, since groups_from does not name file",
+        ),
+        (
+            f"auth: {{mode: authenticated, issuers: [{ISSUER}, {ISSUER}]}}",
+            "service.yaml:1: auth: names the issuer https://login.example twice",
+        ),
+        (
+            f"auth: {{mode: authenticated, issuers: [{ISSUER}, {ISSUER.replace('login', 'sso')}]}}",
+            "service.yaml:1: auth: has two issuers for tenant acme that name subjects alike; give "
+            "https://sso.example a subject_prefix of its own",
+        ),
+    ],
+)
+def test_authentication_that_does_not_fit_together(tmp_path: Path, service: str, message: str) -> None:
+    assert mistake(write_folder(tmp_path, service=service)) == message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("https://login", "http://login", "issuer: must be https://; plain http is for loopback addresses"),
+        ("https://login", "https://ana:pw@login", "issuer: carries a user or password"),
+        ("[rag]", "[]", "audience: "),
+        ("tenants: {a: acme}", "tenants: {}", "needs tenant (every token speaks for that one) or tenants"),
+        ("tenants: {a: acme}", "tenant: acme, tenants: {a: acme}", "not both"),
+        ("{a: acme}", "{a: '*'}", "tenants.a: must be a name, not *"),
+        ("audience", "algorithms: [HS256], audience", "'HS256' is not one of the choices"),
+        ("audience", "algorithms: [none], audience", "'none' is not one of the choices"),
+        ("audience", "jwks_url: 'http://login.example/keys', audience", "jwks_url: must be https://"),
+        ("audience", "clearances: {L1: secret}, audience", "'secret' is not one of the choices"),
+    ],
+)
+def test_issuers_that_cannot_be_trusted(tmp_path: Path, old: str, new: str, message: str) -> None:
+    service = f"auth: {{mode: authenticated, issuers: [{ISSUER.replace(old, new)}]}}"
+    assert message in "\n".join(mistakes(write_folder(tmp_path, service=service)))
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path: Path) -> None:
@@ -412,6 +491,7 @@ def test_params_stay_unchecked_without_models(tmp_path: Path) -> None:
 
 def test_models_are_frozen(tmp_path: Path) -> None:
     configuration = load(write_folder(tmp_path))
+    assert configuration.service.principal is not None
     for model, field in (
         (configuration.source_named("handbook"), "tenant"),
         (configuration.index_named("knowledge").embedding, "model"),

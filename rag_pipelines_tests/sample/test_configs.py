@@ -50,6 +50,8 @@ def test_the_service_sees_neither_the_board_nor_the_other_tenant() -> None:
     service = ServiceConfig.model_validate(read(CONFIGS / "service.yaml"))
     sources = {n: SourceConfig.model_validate(read(CONFIGS / "sources" / f"{n}.yaml")) for n in SOURCES}
     assert service.default_index == "knowledge"
+    assert service.auth.mode == "none"
+    assert service.principal is not None
     assert (service.principal.tenant, service.principal.groups) == ("veldrane", ("staff",))
     assert service.principal.clearance is Classification.INTERNAL
     assert sources["board"].classification is Classification.RESTRICTED

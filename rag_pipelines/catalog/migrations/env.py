@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from alembic import context
 
-from rag_pipelines.catalog.memory_tables import metadata
+from rag_pipelines.catalog import auth_tables, memory_tables
+
+TABLES = (auth_tables, memory_tables)
+"""The last of the modules that add tables to the one metadata."""
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True
+    connection=context.config.attributes["connection"],
+    target_metadata=TABLES[-1].metadata,
+    render_as_batch=True,
 )
 with context.begin_transaction():
     context.run_migrations()
