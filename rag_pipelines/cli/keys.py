@@ -84,7 +84,7 @@ def create(
             set(scope),
             expires_at=_end(days, never_expires),
             by=_who(by),
-            audit=audit_of(catalog),
+            audit=audit_of(catalog, configuration),
             description=description,
         )
         tenants = {source.tenant for source in configuration.sources.values()}
@@ -122,14 +122,14 @@ def rotate(
     """Replace a key."""
     from rag_pipelines.governance.keys import id_of, rotate_key
 
-    with failures(as_json), _opened() as (catalog, _):
+    with failures(as_json), _opened() as (catalog, configuration):
         made = rotate_key(
             catalog,
             id_of(key_id),
             timedelta(hours=overlap_hours),
             expires_at=_end(days, never_expires),
             by=_who(by),
-            audit=audit_of(catalog),
+            audit=audit_of(catalog, configuration),
         )
     _show(made, as_json)
     if not as_json:
@@ -141,7 +141,7 @@ def revoke(key_id: KeyId, by: By = "", as_json: Json = False) -> None:
     from rag_pipelines.governance.keys import id_of, revoke_key, shown
 
     with failures(as_json), _opened() as (catalog, configuration):
-        row = revoke_key(catalog, id_of(key_id), by=_who(by), audit=audit_of(catalog))
+        row = revoke_key(catalog, id_of(key_id), by=_who(by), audit=audit_of(catalog, configuration))
         seconds = configuration.service.auth.recheck_seconds
     if as_json:
         print_json({"key": shown(row)})
@@ -162,7 +162,9 @@ def import_file(
 
     with failures(as_json), _opened() as (catalog, configuration):
         tenants, rows = read_groups(file)
-        added, removed = import_groups(catalog, tenants, rows, by=_who(by), audit=audit_of(catalog))
+        added, removed = import_groups(
+            catalog, tenants, rows, by=_who(by), audit=audit_of(catalog, configuration)
+        )
         if "table" not in configuration.service.auth.groups_from:
             tell(
                 "the query service does not read them: add table to auth.groups_from in service.yaml",

@@ -215,11 +215,6 @@ class Searcher:
             if owned:
                 opened.reader.close()
 
-    @property
-    def parts(self) -> Parts:
-        """What the index configures."""
-        return self._parts
-
     def _reach(self, opened: _Open, number: int, principal: Principal) -> Reach:
         return Reach(
             self._catalog,

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rag_pipelines.config.injection import InjectionConfig
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.config.retrieval import RerankConfig
+from rag_pipelines.governance.injection_policy import InjectionPolicy
 from rag_pipelines.retrieval.parts import Parts
 from rag_pipelines.retrieval.rerank import Reranker, Scores
 from rag_pipelines.retrieval.variants import make_variant
 
+POLICY = InjectionPolicy(InjectionConfig(), "knowledge")
 READS = {"index": "knowledge", "retrieval": {"rerank": {"model": "own"}}}
 
 
@@ -47,7 +50,7 @@ def nothing(*_: object) -> Any:
 )
 def test_the_reranker_of_a_variant(overlay: dict[str, Any], expected: str | None) -> None:
     config = IndexConfig.model_validate(READS)
-    parts = Parts(nothing, nothing, Named("own"))
+    parts = Parts(nothing, nothing, POLICY, Named("own"))
     made = make_variant("v", overlay, config, parts, opened)
     found = made.parts.reranker
     assert (found.model if isinstance(found, Named) else None) == expected
@@ -56,7 +59,7 @@ def test_the_reranker_of_a_variant(overlay: dict[str, Any], expected: str | None
 
 
 def test_the_fingerprint_is_of_all_that_changes_answers() -> None:
-    config, parts = IndexConfig.model_validate(READS), Parts(nothing, nothing)
+    config, parts = IndexConfig.model_validate(READS), Parts(nothing, nothing, POLICY)
     marks = [
         make_variant(name, overlay, config, parts, opened).fingerprint
         for name, overlay in (("a", {}), ("b", {}), ("a", {"rrf_k": 61}), ("a", {"rrf_k": 60}))
