@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rag_pipelines.config.answers import AnswersConfig
 from rag_pipelines.config.base import Model
 from rag_pipelines.config.models import Tenant
 from rag_pipelines.core.types import Classification
@@ -32,3 +33,4 @@ class ServiceConfig(Model):
     max_query_chars: int = Field(default=4000, ge=1)
     max_k: int = Field(default=100, ge=1, le=1000)
     poll_seconds: float = Field(default=0.5, gt=0, le=60, description="how often a new version is looked for")
+    answers: AnswersConfig = Field(default_factory=AnswersConfig)

@@ -9,18 +9,19 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from rag_pipelines import __version__
+from rag_pipelines.answers.answering import Answerer
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.service import health, indexes, upkeep
+from rag_pipelines.service import answers, health, indexes, upkeep
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.problems import BodyLimit, install
 from rag_pipelines.service.request_ids import RequestIds
 
 logger = logging.getLogger(__name__)
-ROUTERS = (indexes.router, upkeep.router, health.router)
+ROUTERS = (indexes.router, answers.router, upkeep.router, health.router)
 
 
 def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:
@@ -32,7 +33,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with contextlib.ExitStack() as closing:
+        async with contextlib.AsyncExitStack() as closing:
             app.state.parts = _open(environment, configuration, closing)
             logger.warning(
                 "no authentication: serving %s:%s as subject=%s tenant=%s groups=%s clearance=%s",
@@ -59,13 +60,17 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     return app
 
 
-def _open(environment: Environment, configuration: Configuration, closing: contextlib.ExitStack) -> Parts:
+def _open(
+    environment: Environment, configuration: Configuration, closing: contextlib.AsyncExitStack
+) -> Parts:
     """In the order in which they need one another; closed in the opposite one."""
     searchers = closing.enter_context(Searchers(environment, configuration))
     follower = Follower(searchers, configuration.service.poll_seconds)
     follower.start()
     closing.callback(follower.stop)
-    return Parts(environment, configuration, searchers, follower, _forget)
+    answerer = Answerer(configuration.service.answers, configuration.root)
+    closing.push_async_callback(answerer.close)
+    return Parts(environment, configuration, searchers, follower, _forget, answerer)
 
 
 def _forget(event: Event) -> None:

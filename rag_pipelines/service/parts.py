@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from rag_pipelines.answers.answering import Answerer
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
@@ -23,6 +24,7 @@ class Parts:
     searchers: Searchers
     follower: Follower
     audit: Callable[[Event], None]
+    answerer: Answerer
 
 
 def parts_of(request: Request) -> Parts:

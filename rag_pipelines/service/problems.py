@@ -57,7 +57,7 @@ def problem(
         # ASCII, since a name that a caller sent may hold characters that UTF-8 cannot carry.
         json.dumps({name: value for name, value in body.items() if value is not None}),
         status,
-        headers={**(headers or {}), **({"Retry-After": "5"} if status == 503 else {})},
+        headers={**({"Retry-After": "5"} if status == 503 else {}), **(headers or {})},
         media_type=MEDIA_TYPE,
     )
 
