@@ -65,9 +65,9 @@ class SupportConfig(Model):
     """When a sentence counts as supported by the passages that it cites."""
 
     terms_weight: float = Field(
-        default=0.5, ge=0, le=1, description="of shared terms; the rest is of the cosine, 1 embeds nothing"
+        default=0.75, ge=0, le=1, description="of shared terms; the rest is of the cosine, 1 embeds nothing"
     )
-    threshold: float = Field(default=0.6, ge=0, le=1, description="that their weighted mean must reach")
+    threshold: float = Field(default=0.65, ge=0, le=1, description="that their weighted mean must reach")
     numbers: bool = Field(
         default=True, description="whether every number of the sentence must stand in a cited passage"
     )
