@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
 from rag_pipelines.config import (
+    answers,
     dedup,
     evaluation,
     experiment,
@@ -87,6 +88,12 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     AbstentionConfig,
     service.ServiceConfig,
     service.PrincipalConfig,
+    answers.AnswersConfig,
+    answers.ProviderConfig,
+    answers.PricesConfig,
+    answers.BreakerConfig,
+    answers.SupportConfig,
+    answers.ExtractiveConfig,
     policy.PolicyConfig,
     *(connector.params for connector in CONNECTORS.values()),
     RecordFields,
