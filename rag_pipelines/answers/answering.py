@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,7 +66,7 @@ class Answerer:
         *,
         stream: bool = False,
         unsupported: Unsupported | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """A Start, sentences, and the whole; closing the iterator ends a call that is under way.
 
         Sentences come while they are written only with `stream`. No provider is called where the search judges that

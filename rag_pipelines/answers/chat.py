@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import httpx
@@ -60,7 +60,7 @@ class ChatProvider:
         """As configured."""
         return self._config.prices
 
-    async def answer(self, task: Task) -> AsyncIterator[Draft | Finish]:
+    async def answer(self, task: Task) -> AsyncGenerator[Draft | Finish, None]:
         """Sentences as they become whole. Raises ProviderFailed."""
         sentences = Sentences(len(task.passages))
         written, model, tokens, ended = "", None, None, None
@@ -88,7 +88,7 @@ class ChatProvider:
             yield one
         yield Finish(written, tokens, model, cut)
 
-    async def _pieces(self, task: Task) -> AsyncIterator[Piece]:
+    async def _pieces(self, task: Task) -> AsyncGenerator[Piece, None]:
         async with self._called(task) as response:
             kind = response.headers.get("content-type", "")
             if "event-stream" in kind or (task.stream and "json" not in kind):

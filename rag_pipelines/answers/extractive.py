@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from rag_pipelines.answers.values import Draft, Finish, Task, Tokens
 from rag_pipelines.config.answers import EXTRACTIVE, ExtractiveConfig, PricesConfig
 from rag_pipelines.core.types import Passage
 
-EMBEDDED = 24
+EMBEDDED = 16
 """How many sentences are embedded at most: those that share most with the question."""
 
 ALIKE = 0.95
@@ -43,7 +43,7 @@ class Extractive:
         self._config = config
         self._reading = reading
 
-    async def answer(self, task: Task) -> AsyncIterator[Draft | Finish]:
+    async def answer(self, task: Task) -> AsyncGenerator[Draft | Finish, None]:
         """The best sentence first, the others in the order of passages and text. Raises EmbeddingError."""
         for one in await asyncio.to_thread(self.quote, task.question, task.passages):
             yield one

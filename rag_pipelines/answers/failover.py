@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -67,7 +67,7 @@ class Failover:
         self._sleep = sleep
         self._jitter = jitter
 
-    async def answer(self, task: Task, progress: Progress) -> AsyncIterator[Begun | Draft | Finish]:
+    async def answer(self, task: Task, progress: Progress) -> AsyncGenerator[Begun | Draft | Finish, None]:
         """Of the first provider that ends well; where the task is not streamed, of no other. Raises AnswerFailed."""
         deadline = self._clock() + self._config.seconds
         retries = self._config.retries
@@ -106,7 +106,7 @@ class Failover:
 
     async def _tried(
         self, provider: Provider, task: Task, progress: Progress, deadline: float
-    ) -> AsyncIterator[Begun | Draft | Finish | ProviderFailed]:
+    ) -> AsyncGenerator[Begun | Draft | Finish | ProviderFailed, None]:
         """One attempt, recorded. The last item is a Finish, or why there is none."""
         began = self._clock()
         breaker = self._breakers.get(provider.name)
@@ -148,7 +148,9 @@ class Failover:
         if rest:
             raise ProviderFailed(OPEN, "it failed before and is left alone for now", retry_after=rest)
 
-    async def _items(self, provider: Provider, task: Task, until: float) -> AsyncIterator[Draft | Finish]:
+    async def _items(
+        self, provider: Provider, task: Task, until: float
+    ) -> AsyncGenerator[Draft | Finish, None]:
         async with aclosing(provider.answer(task)) as items:
             while True:
                 left = until - self._clock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from rag_pipelines.answers.values import Draft, Finish, Task
@@ -28,7 +28,7 @@ class Provider(Protocol):
     def prices(self) -> PricesConfig | None:
         """None where they are not known."""
 
-    def answer(self, task: Task) -> AsyncIterator[Draft | Finish]:
+    def answer(self, task: Task) -> AsyncGenerator[Draft | Finish, None]:
         """Sentences as they become whole, then one Finish. Closing the iterator ends the call.
 
         Raises ProviderFailed.

@@ -6,7 +6,7 @@ It finds sentences about something else and invented figures. It cannot tell a s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,16 +49,28 @@ class Supporter:
         self._vectors: dict[int, FloatArray] = {}
 
     def check(self, text: str, cited: Sequence[int]) -> bool:
-        """Whether the passages of these numbers support the sentence; without any, nothing does."""
-        return bool(cited) and self.support(text, cited).holds(self._config)
+        """Whether the passages of these numbers support the sentence; without any, nothing does.
+
+        Nothing is embedded where no cosine could change that. Raises EmbeddingError.
+        """
+        if not cited:
+            return False
+        config, bare = self._config, self._plain(text, cited)
+        if bare.holds(config) or not replace(bare, cosine=1.0).holds(config):
+            return bare.holds(config)
+        return self.support(text, cited).holds(config)
 
     def support(self, text: str, cited: Sequence[int]) -> Support:
         """The figures themselves. Raises EmbeddingError."""
+        bare = self._plain(text, cited)
+        return replace(bare, cosine=self._cosine(text, cited)) if self._config.terms_weight < 1 else bare
+
+    def _plain(self, text: str, cited: Sequence[int]) -> Support:
         read = "\n".join(whole(self._passages[number - 1]) for number in cited)
         own, theirs = self._reading.ids(text), self._reading.ids(read)
         return Support(
             len(own & theirs) / len(own) if own else 0.0,
-            self._cosine(text, cited) if self._config.terms_weight < 1 else 0.0,
+            0.0,
             _share(numbers(text), numbers(read)),
             _share(names(text), words(read)),
         )

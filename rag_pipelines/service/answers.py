@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -72,7 +72,7 @@ class _Asked:
     found: SearchResult
     reading: Reading
 
-    def answer(self) -> AsyncIterator[Event]:
+    def answer(self) -> AsyncGenerator[Event, None]:
         return self.parts.answerer.answer(
             self.body.query,
             self.found,
@@ -130,7 +130,7 @@ def _searched(parts: Parts, asker: Asker, index: str, body: AnswerBody) -> tuple
 
 async def _whole(asked: _Asked, path: str) -> Response:
     try:
-        async with aclosing(asked.answer()) as events:  # type: ignore[type-var]
+        async with aclosing(asked.answer()) as events:
             async for event in events:
                 if isinstance(event, Answered):
                     await asked.remember_whole(event)
@@ -145,7 +145,7 @@ async def _events(asked: _Asked, path: str) -> AsyncIterator[str]:
     """Every way in which an answer can end is an event; only a client that went away gets none."""
     ended = False
     try:
-        async with aclosing(asked.answer()) as events:  # type: ignore[type-var]
+        async with aclosing(asked.answer()) as events:
             async for event in events:
                 if isinstance(event, Answered):
                     await asked.remember_whole(event)

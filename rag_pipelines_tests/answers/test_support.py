@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,7 @@ from rag_pipelines.answers.support import Support, Supporter
 from rag_pipelines.answers.values import Draft, Finish, Task, Tokens
 from rag_pipelines.config.answers import ExtractiveConfig, SupportConfig
 from rag_pipelines.config.models import EmbeddingConfig, SparseConfig
+from rag_pipelines.core.types import FloatArray, Passage
 from rag_pipelines.embedding import open_embedder
 from rag_pipelines.embedding.sparse import Bm25Encoder
 from rag_pipelines_tests.answers.asking import READING, passage
@@ -81,12 +82,28 @@ def test_numbers_as_written_less_the_marks_between_thousands() -> None:
     assert sentences_of(" One\nis so.  Two.\n\n") == ["One is so.", "Two."]
 
 
-def quoted(reading: Reading, question: str, *passages: object, **values: object) -> list[Draft]:
+def test_nothing_is_embedded_where_it_could_change_nothing(reading: Reading) -> None:
+    asked: list[str] = []
+
+    def embed(texts: Sequence[str]) -> FloatArray:
+        asked.extend(texts)
+        return reading.embed(texts)
+
+    supporter = Supporter(SupportConfig(), replace(reading, embed=embed), PASSAGES)
+    assert supporter.check("Everyone has thirty days of paid leave a year.", [1])
+    assert not supporter.check("The canteen serves lunch from noon.", [1])
+    assert not supporter.check("Everyone has 31 days of paid leave a year.", [1])
+    assert asked == []
+    assert supporter.check("All staff get thirty days of paid leave annually.", [1])
+    assert len(asked) == 4
+
+
+def quoted(reading: Reading, question: str, *passages: Passage, **values: object) -> list[Draft]:
     """What the provider writes."""
 
     async def asked() -> list[Draft | Finish]:
         provider = Extractive(ExtractiveConfig.model_validate(values), reading)
-        return [item async for item in provider.answer(Task(question, passages or PASSAGES))]  # type: ignore[arg-type]
+        return [item async for item in provider.answer(Task(question, passages or PASSAGES))]
 
     *drafts, finish = asyncio.run(asked())
     assert finish == Finish("", Tokens())
