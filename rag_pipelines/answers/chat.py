@@ -22,7 +22,7 @@ from rag_pipelines.answers.failures import (
     UNREACHABLE,
     ProviderFailed,
 )
-from rag_pipelines.answers.values import Draft, Finish, Task
+from rag_pipelines.answers.values import Draft, Finish, Task, Tokens
 from rag_pipelines.config.answers import PricesConfig, ProviderConfig
 from rag_pipelines.config.environment import read_secret
 
@@ -63,7 +63,10 @@ class ChatProvider:
     async def answer(self, task: Task) -> AsyncGenerator[Draft | Finish, None]:
         """Sentences as they become whole. Raises ProviderFailed."""
         sentences = Sentences(len(task.passages))
-        written, model, tokens, ended = "", None, None, None
+        written = ""
+        model: str | None = None
+        tokens: Tokens | None = None
+        ended: str | None = None
         try:
             async with aclosing(self._pieces(task)) as pieces:
                 async for piece in pieces:

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from rag_pipelines.answers.answering import Event, Start
 from rag_pipelines.answers.failures import AnswerFailed
 from rag_pipelines.answers.reading import Reading, reading_of
-from rag_pipelines.answers.values import Answered, Sentence, Usage, citation_json
+from rag_pipelines.answers.values import Answered, Sentence, citation_json
 from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.core.events import Event as Remembered
 from rag_pipelines.retrieval.result import SearchResult
@@ -118,8 +118,9 @@ class _Asked:
         outcome = "answered" if whole.answerable else "abstained"
         await run_in_threadpool(self.remember, outcome, details)
 
-    async def remember_failure(self, attempts: list[tuple[str, str]], usage: Usage) -> None:
-        details = {"attempts": attempts, "usage": asdict(usage)}
+    async def remember_failure(self, error: AnswerFailed) -> None:
+        attempts = [(one.provider, one.outcome) for one in error.attempts]
+        details = {"attempts": attempts, "usage": asdict(error.usage)}
         await run_in_threadpool(self.remember, "failed", details)
 
 
@@ -129,45 +130,53 @@ def _searched(parts: Parts, asker: Asker, index: str, body: AnswerBody) -> tuple
 
 
 async def _whole(asked: _Asked, path: str) -> Response:
+    outcome: str | None = "cancelled"
     try:
         async with aclosing(asked.answer()) as events:
             async for event in events:
                 if isinstance(event, Answered):
+                    outcome = None
                     await asked.remember_whole(event)
                     # ASCII, since what a model wrote may hold characters that UTF-8 cannot carry.
                     return Response(json.dumps(asked.shown(event)), media_type="application/json")
+        raise RuntimeError("an answer has no end")
     except AnswerFailed as error:
+        outcome = None
         return await _failed(asked, error, path)
-    raise RuntimeError("an answer has no end")
+    except Exception:
+        outcome = outcome and "failed"
+        raise
+    finally:
+        if outcome is not None:
+            asked.remember(outcome, {})
 
 
 async def _events(asked: _Asked, path: str) -> AsyncIterator[str]:
     """Every way in which an answer can end is an event; only a client that went away gets none."""
-    ended = False
+    outcome: str | None = "cancelled"
     try:
         async with aclosing(asked.answer()) as events:
             async for event in events:
                 if isinstance(event, Answered):
+                    outcome = None
                     await asked.remember_whole(event)
-                    ended = True
                 yield _event(asked, event)
     except AnswerFailed as error:
-        ended = True
+        outcome = None
         yield _sent("error", (await _failed(asked, error, path)).body)
     except RagPipelinesError as error:
-        ended = True
+        outcome = outcome and "failed"
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         logger.error("path=%s error=%s", path, error)
-        await asked.remember_failure([], Usage())
         yield _sent("error", problem(status, str(error), path).body)
     except Exception:
-        ended = True
+        outcome = outcome and "failed"
         logger.exception("path=%s an answer failed", path)
         detail = "something went wrong here; the service's log has the details"
         yield _sent("error", problem(500, detail, path).body)
     finally:
-        if not ended:
-            asked.remember("cancelled", {})
+        if outcome is not None:
+            asked.remember(outcome, {})
 
 
 def _event(asked: _Asked, event: Event) -> str:
@@ -193,7 +202,7 @@ def _sent(name: str, data: bytes | memoryview) -> str:
 async def _failed(asked: _Asked, error: AnswerFailed, path: str) -> Response:
     """503 where asking again may help, else 502."""
     logger.error("path=%s error=%s", path, error)
-    await asked.remember_failure([(one.provider, one.outcome) for one in error.attempts], error.usage)
+    await asked.remember_failure(error)
     wait = None if error.retry_after is None else math.ceil(error.retry_after)
     return problem(
         503 if error.passing else 502,

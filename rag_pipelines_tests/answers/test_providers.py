@@ -7,6 +7,7 @@ import hashlib
 import json
 import socket
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,7 @@ def test_where_the_search_abstains_nobody_is_asked(endpoint: ChatEndpoint) -> No
     endpoint.does(Say(GOOD))
     settings = config(provider(endpoint.url))
     unanswerable = answered(settings, found(*TEXTS, answerable=False))
-    nothing = answered(settings, found(answerable=True).__class__("knowledge", 1, ()))
+    nothing = answered(settings, replace(found(), passages=()))
     assert endpoint.requests == []
     for whole, words in ((unanswerable, "does not answer"), (nothing, "no passages")):
         assert whole.answerable is False

@@ -182,7 +182,7 @@ def test_a_stream_that_breaks_ends_with_an_error(told: Told) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_fault_inside_tells_nothing(told: Told, monkeypatch: pytest.MonkeyPatch, stream: bool) -> None:
-    client, endpoint, _ = told
+    client, endpoint, kept = told
     endpoint.does(Say(GOOD))
 
     def broken(*_: object) -> bool:
@@ -191,6 +191,7 @@ def test_a_fault_inside_tells_nothing(told: Told, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("rag_pipelines.answers.support.Supporter.check", broken)
     response = client.post(PATH, json={"query": QUESTION, "stream": stream})
     assert "secret" not in response.text
+    assert kept[-1].details["outcome"] == "failed"
     if stream:
         assert [name for name, _ in events(response.text)] == ["start", "error"]
         assert events(response.text)[1][1]["status"] == 500
