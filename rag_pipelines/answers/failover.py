@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -112,6 +113,8 @@ class Failover:
         breaker = self._breakers.get(provider.name)
         kept: list[Draft | Finish] = []
         came: list[str] = []
+        if math.isinf(provider.seconds):
+            deadline = math.inf  # one that calls nobody is still there when the time for calls is used up
         try:
             self._check(began, deadline, breaker)
             yield Begun(provider)
@@ -155,7 +158,7 @@ class Failover:
             while True:
                 left = until - self._clock()
                 try:
-                    async with asyncio.timeout(left if left < 10**6 else None):
+                    async with asyncio.timeout(None if math.isinf(left) else left):
                         item = await anext(items)
                 except StopAsyncIteration:
                     return

@@ -22,7 +22,7 @@ class Provider(Protocol):
 
     @property
     def seconds(self) -> float:
-        """That one call may take."""
+        """That one call may take; infinite where nobody is called."""
 
     @property
     def prices(self) -> PricesConfig | None:

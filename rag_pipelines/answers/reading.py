@@ -45,7 +45,8 @@ def reading_of(searcher: Searcher) -> Reading:
         return unit(encoder.embedder().embed(texts).vectors)
 
     def embed_query(text: str) -> FloatArray:
-        return unit(encoder.embedder().embed_query(text)[None, :])[0]
+        vector: FloatArray = unit(encoder.embedder().embed_query(text)[None, :])[0]
+        return vector
 
     def tokens(text: str) -> int:
         return count_tokens(searcher.tokenizer(), text)

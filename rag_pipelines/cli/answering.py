@@ -16,7 +16,7 @@ from rag_pipelines.answers.reading import Reading, reading_of
 from rag_pipelines.answers.values import Answered
 from rag_pipelines.cli.inspect import Index, Json
 from rag_pipelines.cli.output import failures, out, print_json, say, tell
-from rag_pipelines.cli.query import FILTER_HELP, VersionOption, wanted_filters
+from rag_pipelines.cli.query import FILTER_HELP, VersionOption, _filters
 from rag_pipelines.config.environment import read_environment
 from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.types import OPERATOR
@@ -54,7 +54,7 @@ def answer(
     """Answer a question."""
     if not question.strip():
         raise typer.BadParameter("is empty", param_hint="QUERY")
-    wanted = wanted_filters(filters or [])
+    wanted = _filters(filters or [])
     environment = read_environment()
     with failures(as_json), Searchers(environment, load_configuration(environment.configs)) as searchers:
         who = read_principal(principal) if principal is not None else OPERATOR

@@ -93,7 +93,7 @@ def search(
     """Search an index."""
     if not question.strip():
         raise typer.BadParameter("is empty", param_hint="QUERY")
-    wanted = wanted_filters(filters or [])
+    wanted = _filters(filters or [])
     options = Options(parents, neighbours, mmr_lambda, per_document, context_tokens)
     with failures(as_json), _searchers() as searchers:
         who = read_principal(principal) if principal is not None else OPERATOR
@@ -172,7 +172,7 @@ def _searchers() -> Searchers:
     return Searchers(environment, load_configuration(environment.configs))
 
 
-def wanted_filters(expressions: list[str]) -> dict[str, Wanted]:
+def _filters(expressions: list[str]) -> dict[str, Wanted]:
     """A shell has only text, which the index reads as the type of its field."""
     equal: dict[str, list[Untyped]] = {}
     compared: dict[str, dict[str, Any]] = {}

@@ -54,13 +54,17 @@ def pieces(text: str) -> list[str]:
 
 @dataclass
 class ChatEndpoint:
-    """`script` is what it does, request by request; the last one stays. `left` is set when a client goes away."""
+    """`script` is what it does, request by request; the last one stays.
+
+    `came` is set by a request, `left` by a client that goes away while it waits.
+    """
 
     url: str = ""
     script: list[Behaviour] = field(default_factory=lambda: [Say("No script.")])
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    came: threading.Event = field(default_factory=threading.Event)
     left: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -70,6 +74,7 @@ class ChatEndpoint:
         self.requests.clear()
         self.headers.clear()
         self.paths.clear()
+        self.came.clear()
         self.left.clear()
 
     def next(self) -> Behaviour:
@@ -86,6 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         endpoint.requests.append(payload)
         endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
         endpoint.paths.append(self.path)
+        endpoint.came.set()
         if isinstance(behaviour, Hang):
             self._hang()
         elif isinstance(behaviour, Send):

@@ -89,7 +89,8 @@ def test_no_retry_where_it_would_help_nothing_or_the_time_is_up(endpoint: ChatEn
     for behaviour, outcome in ((Hang(), "timeout"), (Send(b"{}", 401), "refused")):
         endpoint.does(behaviour)
         clock = Clock()
-        assert attempts(config(provider(endpoint.url), retries=5), clock) == [f"first: {outcome}"]
+        settings = config(provider(endpoint.url, read_seconds=0.2 if outcome == "timeout" else 20), retries=5)
+        assert attempts(settings, clock) == [f"first: {outcome}"]
     endpoint.does(DOWN)
     clock = Clock()
     settings = config(provider(endpoint.url), retries=5, seconds=0.5)

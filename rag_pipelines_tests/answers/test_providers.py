@@ -195,9 +195,8 @@ def test_whatever_a_provider_does_the_next_one_answers(
 ) -> None:
     endpoint.does(behaviour)
     other.does(Say(GOOD))
-    settings = config(
-        provider(endpoint.url), provider(other.url, name="second", prices=PRICES), max_answer_chars=500
-    )
+    first = provider(endpoint.url, read_seconds=0.2 if outcome == "timeout" else 20)
+    settings = config(first, provider(other.url, name="second", prices=PRICES), max_answer_chars=500)
     whole = answered(settings, stream=stream)
     assert outcomes(whole) == [("first", outcome), ("second", "ok")]
     assert whole.text == GOOD
@@ -205,7 +204,7 @@ def test_whatever_a_provider_does_the_next_one_answers(
     assert whole.written.attempts[0].detail
     assert len(endpoint.requests) == len(other.requests) == 1
 
-    alone = config(provider(endpoint.url), max_answer_chars=500)
+    alone = config(first, max_answer_chars=500)
     with pytest.raises(AnswerFailed) as failed:
         answered(alone, stream=stream)
     assert outcomes(failed.value) == [("first", outcome)]
@@ -253,7 +252,7 @@ def test_a_stream_that_breaks_after_a_sentence_was_given_out_is_not_begun_anew(
 
 def test_one_that_never_ends_is_ended(endpoint: ChatEndpoint) -> None:
     endpoint.does(Say(GOOD, hang_after=2))
-    settings = config(provider(endpoint.url, read_seconds=30, seconds=0.2))
+    settings = config(provider(endpoint.url, read_seconds=30, seconds=1))
     with pytest.raises(AnswerFailed, match="too long as a whole"):
         answered(settings, stream=True)
     assert endpoint.left.wait(10)

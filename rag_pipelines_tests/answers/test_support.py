@@ -94,7 +94,7 @@ def test_nothing_is_embedded_where_it_could_change_nothing(reading: Reading) -> 
     assert not supporter.check("The canteen serves lunch from noon.", [1])
     assert not supporter.check("Everyone has 31 days of paid leave a year.", [1])
     assert asked == []
-    assert supporter.check("All staff get thirty days of paid leave annually.", [1])
+    assert supporter.check("All staff get thirty days of paid leave each year.", [1])
     assert len(asked) == 4
 
 

@@ -50,7 +50,7 @@ def asking(project: Project, **answers: Any) -> Iterator[tuple[TestClient, list[
 
 def one(endpoint: ChatEndpoint, **values: Any) -> dict[str, Any]:
     """A provider's configuration."""
-    return {"name": "chat", "base_url": endpoint.url, "model": "m", "read_seconds": 0.3, **values}
+    return {"name": "chat", "base_url": endpoint.url, "model": "m", **values}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,11 @@ def chatting(project: Project, endpoint: ChatEndpoint) -> Iterator[Told]:
 
 @pytest.fixture
 def told(chatting: Told) -> Told:
-    """The same with nothing remembered yet."""
+    """The same with nothing remembered yet, and no provider at rest."""
     chatting[2].clear()
+    app: Any = chatting[0].app
+    for breaker in app.state.parts.answerer._breakers.values():
+        breaker.succeeded()
     return chatting
 
 
@@ -149,7 +152,6 @@ def test_nothing_that_the_asker_may_not_read_is_sent_anywhere(told: Told) -> Non
     [
         (Send(b"{}", 429, headers={"Retry-After": "17"}), 503, "17", "rate_limited"),
         (Send(b"{}", 500), 503, "5", "server_error"),
-        (Hang(), 503, "5", "timeout"),
         (Send(b"nothing to see", kind="application/json"), 502, None, "garbage"),
         (Send(b"{}", 401), 502, None, "refused"),
     ],
@@ -256,15 +258,21 @@ def test_the_scope_is_its_own(told: Told, monkeypatch: pytest.MonkeyPatch) -> No
     assert_problem(client.post(PATH, json={"query": "leave"}), 403, "'answer'")
 
 
-def test_sentences_are_quoted_where_no_model_answers(project: Project, endpoint: ChatEndpoint) -> None:
-    endpoint.does(Send(b"{}", 500))
-    with asking(project, providers=[one(endpoint)], retries=0, fallback="extractive") as (client, kept):
+@pytest.mark.parametrize(
+    ("behaviour", "seconds", "outcome"), [(Send(b"{}", 500), 30, "server_error"), (Hang(), 0.2, "timeout")]
+)
+def test_sentences_are_quoted_where_no_model_answers(
+    project: Project, endpoint: ChatEndpoint, behaviour: Any, seconds: float, outcome: str
+) -> None:
+    endpoint.does(behaviour)
+    settings = {"retries": 0, "seconds": seconds, "fallback": "extractive"}
+    with asking(project, providers=[one(endpoint, read_seconds=30)], **settings) as (client, kept):
         answer = client.post(PATH, json={"query": QUESTION}).json()
         streamed = events(client.post(PATH, json={"query": QUESTION, "stream": True}).text)
     assert answer["text"] == GOOD
     assert answer["provider"]["name"] == "extractive"
-    assert [attempt["outcome"] for attempt in answer["provider"]["attempts"]] == ["server_error", "ok"]
-    assert answer["reason"].startswith("no model answered, so sentences are quoted: chat: server_error")
+    assert [attempt["outcome"] for attempt in answer["provider"]["attempts"]] == [outcome, "ok"]
+    assert answer["reason"].startswith(f"no model answered, so sentences are quoted: chat: {outcome}")
     assert (answer["usage"]["cost"], answer["prompt"]["hash"]) == (0, None)
     assert [name for name, _ in streamed] == ["start", "sentence", "end"]
     assert kept[-1].details["provider"] == "extractive"
@@ -304,19 +312,26 @@ def listening(project: Project, kept: list[Event]) -> Iterator[str]:
 def test_a_client_that_goes_away_ends_the_call(
     project: Project, endpoint: ChatEndpoint, stream: bool
 ) -> None:
-    endpoint.does(Say(f"{GOOD} More.", hang_after=9) if stream else Hang())
+    endpoint.does(Say(f"{GOOD} There is more to come, and more.", hang_after=9) if stream else Hang())
     provider = one(endpoint, read_seconds=60, seconds=60)
     project.configure("service", {**SETTINGS, "answers": {"providers": [provider], "seconds": 60}})
     kept: list[Event] = []
-    with listening(project, kept) as url, httpx.Client(timeout=None if stream else 1.0) as client:
-        body = {"query": QUESTION, "stream": stream}
-        if stream:
-            with client.stream("POST", url + PATH, json=body) as response:
-                lines = response.iter_lines()
-                assert any(line == "event: sentence" for line in lines)
-        else:
-            with pytest.raises(httpx.ReadTimeout):
-                client.post(url + PATH, json=body)
-        assert endpoint.left.wait(10)
+    sent = json.dumps({"query": QUESTION, "stream": stream}).encode()
+    with listening(project, kept) as url:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
+            head = f"POST {PATH} HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\n"
+            client.sendall(f"{head}Content-Length: {len(sent)}\r\n\r\n".encode() + sent)
+            got = b""
+            while stream and b"event: sentence" not in got:
+                got += client.recv(65536)
+            assert endpoint.came.wait(30)
+            assert not endpoint.left.is_set()
+        assert endpoint.left.wait(30)
     project.configure("service", SETTINGS)
     assert [event.details.get("outcome") for event in kept if event.action == "answer"] == ["cancelled"]
+
+
+def test_a_provider_that_takes_too_long_is_a_problem(project: Project, endpoint: ChatEndpoint) -> None:
+    endpoint.does(Hang())
+    with asking(project, providers=[one(endpoint, read_seconds=0.2)], retries=0) as (client, _):
+        assert_problem(client.post(PATH, json={"query": QUESTION}), 503, "nothing came for 0.2 s")
