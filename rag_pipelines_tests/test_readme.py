@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from rag_pipelines.cli.app import app
 from rag_pipelines.config import (
+    answers,
     auth,
     dedup,
     evaluation,
@@ -104,6 +105,12 @@ CONFIG_MODELS: list[type[BaseModel]] = [
     auth.AuthConfig,
     auth.IssuerConfig,
     auth.ClaimsConfig,
+    answers.AnswersConfig,
+    answers.ProviderConfig,
+    answers.PricesConfig,
+    answers.BreakerConfig,
+    answers.SupportConfig,
+    answers.ExtractiveConfig,
     policy.PolicyConfig,
     memory.AuditConfig,
     memory.QueriesConfig,

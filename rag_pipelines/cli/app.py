@@ -11,6 +11,7 @@ import typer
 
 from rag_pipelines import __version__
 from rag_pipelines.cli import (
+    answering,
     audit,
     calibrating,
     duplicates,
@@ -46,6 +47,7 @@ versioning.register(app)
 gates.register(app)
 upkeep.register(app)
 query.register(app)
+answering.register(app)
 evaluating.register(app)
 calibrating.register(app)
 experimenting.register(app)

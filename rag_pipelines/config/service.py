@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from rag_pipelines.config.answers import AnswersConfig
 from rag_pipelines.config.auth import AuthConfig, is_loopback
 from rag_pipelines.config.base import Model
 from rag_pipelines.config.flags import FlagsConfig
@@ -73,3 +74,5 @@ class ServiceConfig(Model):
     def dagster_host(self) -> str:
         """Never another machine's to reach: Dagster's UI has no authentication."""
         return self.host if is_loopback(self.host) else "127.0.0.1"
+
+    answers: AnswersConfig = Field(default_factory=AnswersConfig)

@@ -13,7 +13,7 @@ from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
 from rag_pipelines.core.filters import All, Condition, MatchAny, Not
-from rag_pipelines.core.ports import CollectionReader, VectorEngine
+from rag_pipelines.core.ports import CollectionReader, Tokenizer, VectorEngine
 from rag_pipelines.core.stages import stage
 from rag_pipelines.core.types import Principal
 from rag_pipelines.governance.untrusted import new_nonce
@@ -230,6 +230,14 @@ class Searcher:
     def warm(self) -> None:
         """Open the snapshot and load the model. Raises as `search` does."""
         self._current().encoder.embedder().embed_query("ready")
+
+    def encoder(self) -> QueryEncoder:
+        """What fits the snapshot that is open. Raises as `search` does."""
+        return self._current().encoder
+
+    def tokenizer(self) -> Tokenizer:
+        """That of the index's model, by which contexts are measured."""
+        return self._parts.tokenizer()
 
     def scroll_reader(self, version: int | None) -> tuple[int, CollectionReader, Condition]:
         """A version's number, a reader, and the condition of its points; close the searcher, not the reader."""

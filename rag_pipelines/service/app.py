@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from rag_pipelines import __version__
+from rag_pipelines.answers.answering import Answerer
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.retrieval.remembered import Memories
-from rag_pipelines.service import documents, feedback, health, indexes, scraping, upkeep
+from rag_pipelines.service import answers, documents, feedback, health, indexes, scraping, upkeep
 from rag_pipelines.service.admission import Admission, make_room
 from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
@@ -31,6 +32,7 @@ from rag_pipelines.service.variants import open_variants
 
 ROUTERS = (
     indexes.router,
+    answers.router,
     documents.router,
     feedback.router,
     upkeep.router,
@@ -57,7 +59,10 @@ def create_app(environment: Environment, configuration: Configuration, port: int
             observing.tracer = open_tracing(service.telemetry, closing)
             scraping.expose(app.state.parts, closing)
             announce(service, port or service.port)
-            yield
+            try:
+                yield
+            finally:
+                await app.state.parts.answerer.close()
 
     app = FastAPI(
         title="rag-pipelines query service",
@@ -108,6 +113,7 @@ def _open(
         memory=memory,
         gate=gate,
         limits=Limits(service.limits),
+        answerer=Answerer(service.answers, configuration.root),
         authentication=authentication,
         cache=ResultCache(service.cache, searchers),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from rag_pipelines.answers.answering import Answerer
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
@@ -38,6 +39,7 @@ class Parts:
     limits: Limits
     cache: ResultCache
     authentication: Authentication
+    answerer: Answerer
     suggestions: Suggestions = field(default_factory=Suggestions)
 
 

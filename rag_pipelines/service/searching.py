@@ -62,3 +62,8 @@ def search_index(
     parts.metrics.searched(result, asker.principal.tenant)
     remember_search(parts, asker, index, body.query, result)
     return result
+
+
+def documents_of(result: SearchResult) -> list[str]:
+    """Ids of the documents whose passages were returned, best first, each once."""
+    return list(dict.fromkeys(passage.citation.doc_id for passage in result.passages))

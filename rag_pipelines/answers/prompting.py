@@ -1,0 +1,131 @@
+"""Versioned templates -> prompts. The one place where passages, which anybody may have written, meet instructions."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_pipelines.answers.values import Prompt
+from rag_pipelines.core.errors import ConfigError
+from rag_pipelines.core.ids import content_hash
+from rag_pipelines.core.types import Passage
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+BUNDLED = Path(__file__).parent / "prompts"
+BLOCKS = ("system", "user")
+NO_ANSWER = "NO ANSWER"
+"""What a model is told to reply where the passages do not answer."""
+
+_LOOKALIKE = re.compile(r"<(?=\s*/?\s*passage\b)", re.I)
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """A passage as the template shows it."""
+
+    number: int
+    fenced: str
+
+
+class PromptTemplate:
+    """A template that was read and compiled; its hash names what models were told, word by word."""
+
+    def __init__(self, name: str, source: str) -> None:
+        """Raises ConfigError where it cannot be compiled or lacks a block."""
+        self.name = name
+        self.hash = content_hash(source)
+        self._template = _compiled(name, source)
+
+    def prompt(self, question: str, passages: Sequence[Passage]) -> Prompt:
+        """The two messages. Raises ConfigError where the template asks for what there is not."""
+        from jinja2 import TemplateError
+
+        key = _key(passages)
+        values = {
+            "question": question,
+            "passages": [Fenced(number, delimit(one, number, key)) for number, one in enumerate(passages, 1)],
+        }
+        try:
+            system, user = (
+                "".join(self._template.blocks[name](self._template.new_context(values))).strip()
+                for name in BLOCKS
+            )
+        except TemplateError as error:
+            raise ConfigError(f"answers.template {self.name}: {error}") from error
+        return Prompt(self.name, self.hash, system, user)
+
+
+def read_template(name: str, root: Path) -> PromptTemplate:
+    """A bundled template by its name, or one's own by a path that ends in .jinja and resolves against `root`."""
+    path = root / name if name.endswith(".jinja") else BUNDLED / f"{Path(name).name}.jinja"
+    try:
+        return PromptTemplate(name, path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(path.stem for path in BUNDLED.glob("*.jinja")))
+        raise ConfigError(
+            f"answers.template: {path} cannot be read ({error.strerror}); bundled are {known}, your own is a path "
+            "that ends in .jinja"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"answers.template: {path} is not UTF-8 text") from error
+
+
+def delimit(passage: Passage, number: int, key: str) -> str:
+    """A passage between marks that nothing in it can close: `key` occurs in no passage, and was not known before."""
+    title = _quoted(passage.title or "").replace('"', "'").replace("\n", " ")
+    return (
+        f'<passage number="{number}" title="{title}" key="{key}">\n'
+        f'{_quoted(passage.text)}\n</passage number="{number}" key="{key}">'
+    )
+
+
+def _quoted(text: str) -> str:
+    return _LOOKALIKE.sub("&lt;", _CONTROLS.sub(" ", text))
+
+
+def _key(passages: Sequence[Passage]) -> str:
+    while True:
+        key = secrets.token_hex(8)
+        if not any(key in passage.text or key in (passage.title or "") for passage in passages):
+            return key
+
+
+def within(passages: Sequence[Passage], room: int, count: Callable[[str], int]) -> tuple[Passage, ...]:
+    """As many of the passages as have room, best first, and the first in any case."""
+    kept: list[Passage] = []
+    for passage in passages:
+        room -= count(passage.text)
+        if room < 0 and kept:
+            break
+        kept.append(passage)
+    return tuple(kept)
+
+
+def _compiled(name: str, source: str) -> Template:
+    from jinja2 import TemplateError
+
+    try:
+        template = _environment().from_string(source)
+    except TemplateError as error:
+        raise ConfigError(f"answers.template {name}: {error}") from error
+    missing = [block for block in BLOCKS if block not in template.blocks]
+    if missing:
+        raise ConfigError(f"answers.template {name}: has no block {missing[0]!r}")
+    return template
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    # Prompts are plain text: escaping would change what passages say.
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
