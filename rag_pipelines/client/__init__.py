@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from rag_pipelines.client.awaiting import AsyncClient
 from rag_pipelines.client.blocking import Client
+from rag_pipelines.client.document_types import Document, DocumentEntry, DocumentPage, Facets, Suggestions
 from rag_pipelines.client.errors import (
     BadRequest,
     Forbidden,
@@ -37,15 +38,10 @@ from rag_pipelines.client.types import (
     AnswerEvent,
     AnswerStart,
     Citation,
-    Document,
-    DocumentEntry,
-    DocumentPage,
-    Facets,
     Feedback,
     Passage,
     SearchResult,
     Sentence,
-    Suggestions,
 )
 from rag_pipelines.client.upkeep_types import Indexes, Reindex, Source, Sources, Version, Versions
 

@@ -13,20 +13,11 @@ import httpx
 
 from rag_pipelines.client import calls, transport
 from rag_pipelines.client.calls import Call, Filters
+from rag_pipelines.client.document_types import Document, DocumentEntry, DocumentPage, Facets, Suggestions
 from rag_pipelines.client.errors import UnexpectedResponse
 from rag_pipelines.client.events import AnswerEvents
 from rag_pipelines.client.retrying import Retry, Tries
-from rag_pipelines.client.types import (
-    Answer,
-    AnswerEvent,
-    Document,
-    DocumentEntry,
-    DocumentPage,
-    Facets,
-    Feedback,
-    SearchResult,
-    Suggestions,
-)
+from rag_pipelines.client.types import Answer, AnswerEvent, Feedback, SearchResult
 from rag_pipelines.client.upkeep_types import Indexes, Reindex, Sources, Versions
 
 T = TypeVar("T")

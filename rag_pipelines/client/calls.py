@@ -7,16 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
+from rag_pipelines.client.document_types import Document, DocumentPage, Facets, Suggestions
 from rag_pipelines.client.reading import read
-from rag_pipelines.client.types import (
-    Answer,
-    Document,
-    DocumentPage,
-    Facets,
-    Feedback,
-    SearchResult,
-    Suggestions,
-)
+from rag_pipelines.client.types import Answer, Feedback, SearchResult
 from rag_pipelines.client.upkeep_types import Indexes, Reindex, Sources, Versions
 
 T = TypeVar("T")

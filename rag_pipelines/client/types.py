@@ -1,4 +1,4 @@
-"""What the service answers about searches, answers and documents. Each names its request by `request_id`."""
+"""What the service answers to searches and questions. Each names its request by `request_id`."""
 
 from __future__ import annotations
 
@@ -144,28 +144,30 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """Who wrote an answer, after which attempts."""
+    """Who wrote an answer, after which attempts; no name where nobody was asked."""
 
-    name: str
+    name: str | None = None
     model: str | None = None
     attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens, and their cost in the currency that the service is configured with."""
+    """Tokens of all attempts, and their cost where the service knows prices."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float | None = None
+    currency: str | None = None
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """The template that was filled, and the hash of its file."""
+    """The template that was filled, and the hash of its file; None where no prompt was made."""
 
-    template: str = ""
-    hash: str = ""
+    template: str | None = None
+    hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,7 @@ class Answer:
     provider: Provider | None = None
     usage: Usage = Usage()
     prompt: Prompt = Prompt()
+    dropped: int = 0
     reason: str | None = None
     variant: Any = None
     request_id: str = ""
@@ -209,79 +212,4 @@ class Feedback:
     index: str
     version: int | None = None
     variant: Any = None
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentEntry:
-    """A document of an index that the caller may read."""
-
-    doc_id: str
-    source: str
-    uri: str
-    title: str | None = None
-    link: str | None = None
-    classification: str | None = None
-    chunks: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentPage:
-    """Some of them; `next` is the cursor of those that follow, None on the last page."""
-
-    index: str
-    version: int
-    documents: tuple[DocumentEntry, ...]
-    next: str | None = None
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A document with the stored text to which the spans of its citations refer."""
-
-    doc_id: str
-    text: str
-    source: str = ""
-    uri: str = ""
-    index: str = ""
-    version: int | None = None
-    title: str | None = None
-    link: str | None = None
-    classification: str | None = None
-    chunks: int | None = None
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """How a question may go on."""
-
-    text: str
-    kind: str | None = None
-    count: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestions:
-    """Best first."""
-
-    suggestions: tuple[Suggestion, ...]
-    request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FacetValue:
-    """A value of a field and how many documents or passages that the caller may read have it."""
-
-    value: Any
-    count: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facets:
-    """Field -> its values, most frequent first."""
-
-    total: int
-    facets: dict[str, tuple[FacetValue, ...]]
     request_id: str = ""

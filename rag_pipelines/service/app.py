@@ -13,14 +13,14 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.opening import Searchers
-from rag_pipelines.service import health, indexes, upkeep
+from rag_pipelines.service import health, indexes, pages, pages_owner, upkeep
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.parts import Parts
-from rag_pipelines.service.problems import BodyLimit, install
+from rag_pipelines.service.problems import BodyLimit, everywhere, install
 from rag_pipelines.service.request_ids import RequestIds
 
 logger = logging.getLogger(__name__)
-ROUTERS = (indexes.router, upkeep.router, health.router)
+ROUTERS = (indexes.router, upkeep.router, health.router, pages.router, pages_owner.router)
 
 
 def create_app(environment: Environment, configuration: Configuration, port: int | None = None) -> FastAPI:
@@ -50,9 +50,11 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         version=__version__,
         description="Reads exactly one published index version, under access control, with citations.",
         lifespan=lifespan,
+        responses=everywhere(),
     )
     app.add_middleware(BodyLimit, limit=service.max_request_bytes)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
+    pages.install(app, service)
     install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -73,7 +73,7 @@ class Stub:
                 "id": 4, "request_id": "r-9", "index": "knowledge", "version": 7, "variant": "control",
             },
             "/v1/indexes/knowledge/documents/d%2F1": {**DOCUMENTS[0], "doc_id": "d/1", "text": "Leave"},
-            "/v1/indexes/knowledge/suggestions": {"suggestions": [{"text": "leave days", "count": 3}]},
+            "/v1/indexes/knowledge/suggestions": {"suggestions": [{"text": "leave days", "documents": 3}]},
             "/v1/indexes/knowledge/facets": {
                 "total": 3, "facets": {"source": [{"value": "docs", "count": 2}, {"value": 5, "count": 1}]},
             },

@@ -138,7 +138,7 @@ def test_other_routes_are_sent_and_read(ask: Both, stub: Stub) -> None:
     assert ([one.uri for one in page.documents], page.next) == (["1.md", "2.md"], "2")
     assert [one.uri for one in every] == ["1.md", "2.md", "3.md"]
     assert (document.doc_id, document.text) == ("d/1", "Leave")
-    assert [(one.text, one.count) for one in suggestions.suggestions] == [("leave days", 3)]
+    assert [(one.text, one.documents) for one in suggestions.suggestions] == [("leave days", 3)]
     assert (facets.total, [(one.value, one.count) for one in facets.facets["source"]]) == (
         3,
         [("docs", 2), (5, 1)],
