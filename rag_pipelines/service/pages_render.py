@@ -25,7 +25,7 @@ HEADERS = {
 }
 
 
-def page(template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+def page(template: str, status: int = 200, /, **shown: Any) -> HTMLResponse:
     """A template as a response. Every value is escaped."""
     return HTMLResponse(_environment().get_template(template).render(**shown), status)
 
@@ -56,11 +56,10 @@ def span(seconds: float | None) -> str:
     """A length of time in its largest unit."""
     if seconds is None:
         return ""
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= size:
-            number = seconds / size
-            return f"{number:.0f} {unit if round(number) != 1 else unit[:-1]}"
-    return f"{seconds:.0f} seconds"
+    units = ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
+    size, unit = next((found for found in units if seconds >= found[0]), units[-1])
+    number = round(seconds / size)
+    return f"{number} {unit if number != 1 else unit[:-1]}"
 
 
 def age(value: str) -> float:
