@@ -84,8 +84,8 @@ class Browser:
 
 
 @contextlib.contextmanager
-def opened(*options: str) -> Iterator[Browser]:
-    """For the length of the block."""
+def opened(*options: str, phone: tuple[int, int] | None = None) -> Iterator[Browser]:
+    """For the length of the block; as a phone of this width and height, which no window of a desk can have."""
     with tempfile.TemporaryDirectory() as profile:
         port = free_port()
         driver = subprocess.Popen(
@@ -93,20 +93,25 @@ def opened(*options: str) -> Iterator[Browser]:
         )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http:
-                yield from _session(http, profile, options)
+                yield from _session(http, profile, options, phone)
         finally:
             driver.terminate()
             driver.wait()
 
 
-def _session(http: httpx.Client, profile: str, options: tuple[str, ...]) -> Iterator[Browser]:
+def _session(
+    http: httpx.Client, profile: str, options: tuple[str, ...], phone: tuple[int, int] | None
+) -> Iterator[Browser]:
     for _ in range(200):
         with contextlib.suppress(httpx.TransportError):
             if http.get("/status").json()["value"]["ready"]:
                 break
         time.sleep(0.05)
     flags = ["--headless", "--no-sandbox", "--disable-dev-shm-usage", f"--user-data-dir={profile}", *options]
-    chrome = {"binary": CHROMIUM, "args": flags}
+    chrome: dict[str, Any] = {"binary": CHROMIUM, "args": flags}
+    if phone is not None:
+        metrics = {"width": phone[0], "height": phone[1], "pixelRatio": 1.0, "mobile": True, "touch": True}
+        chrome["mobileEmulation"] = {"deviceMetrics": metrics}
     wanted = {"goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL"}}
     made = http.post("/session", json={"capabilities": {"alwaysMatch": wanted}}).json()["value"]
     try:

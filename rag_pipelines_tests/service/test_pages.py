@@ -19,7 +19,7 @@ from starlette.routing import Route
 from rag_pipelines.service.page_filters import filters_of
 from rag_pipelines.service.pages_frame import PageFrame, is_local
 from rag_pipelines.service.pages_owner import freshness
-from rag_pipelines.service.pages_render import document_path, page, web_link
+from rag_pipelines.service.pages_render import asset, document_path, page, web_link
 from rag_pipelines_tests.project import STAFF, Project
 from rag_pipelines_tests.service.conftest import running
 from rag_pipelines_tests.service.pages_project import pages_project
@@ -156,9 +156,8 @@ def test_document_marks_exactly_what_is_cited(client: TestClient, project: Proje
         r'<div class="document"[^>]*>(.*)<mark id="span" tabindex="-1">(.*)</mark>(.*)</div>', found, re.S
     ).groups()  # type: ignore[union-attr]
     assert html.unescape(marked) == passage.text
-    assert (
-        html.unescape(before + marked + after).strip() == html.unescape(html.escape(_text(project))).strip()
-    )
+    stored = client.get(f"/v1/indexes/knowledge/documents/{passage.citation.doc_id}").json()["text"]
+    assert html.unescape(before + marked + after) == stored
     beyond = shown(client.get(f"/pages/documents/knowledge/{passage.citation.doc_id}?start=5&end=999999"))
     assert "<mark" not in beyond
     assert "is not in this text" in beyond
@@ -373,3 +372,24 @@ def test_templates_fail_on_a_name_they_do_not_have() -> None:
 
     with pytest.raises(UndefinedError):
         page("error.html.jinja", 404)
+
+
+def luminance(colour: str) -> float:
+    """Of a hexadecimal colour, as WCAG 2 defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(scheme: int) -> None:
+    blocks = re.findall(r":root \{(.*?)\}", asset("pages.css").decode(), re.S)
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", blocks[scheme]))
+    pairs = [
+        (text, behind)
+        for text in ("ink", "quiet", "link", "good", "late", "bad")
+        for behind in ("ground", "panel")
+    ]
+    for text, behind in [*pairs, ("ink", "mark"), ("ground", "link")]:
+        dark, light = sorted((luminance(colours[text]), luminance(colours[behind])))
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, behind)

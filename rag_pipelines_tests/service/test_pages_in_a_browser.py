@@ -118,14 +118,14 @@ def test_feedback_is_said_where_one_stands(browser: Browser, address: str) -> No
     assert browser.script("return location.pathname") == "/pages/search"
 
 
-def test_nothing_is_wider_than_a_phone_and_the_dark_is_dark(browser: Browser, address: str) -> None:
-    browser.resize(500, 800)  # the least that a window of it can be
-    for path in (QUESTION, "/pages/sources", "/pages/documents/knowledge/nothing"):
-        browser.open(address + path)
-        assert browser.script("return document.documentElement.scrollWidth <= innerWidth"), path
-    with opened("--blink-settings=preferredColorScheme=0") as dark:
-        dark.open(address + QUESTION)
-        assert dark.script("return getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
+def test_nothing_is_wider_than_a_small_phone_and_the_dark_is_dark(address: str) -> None:
+    with opened("--blink-settings=preferredColorScheme=0", phone=(320, 640)) as phone:
+        for path in (QUESTION, "/pages/sources", "/pages/documents/knowledge/nothing"):
+            phone.open(address + path)
+            assert phone.script("return [innerWidth, document.documentElement.scrollWidth]") == [320, 320], (
+                path
+            )
+        assert phone.script("return getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
 
 
 def test_reindex_button_starts_the_job_and_shows_what_became_of_it(
