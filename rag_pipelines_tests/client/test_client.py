@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -263,3 +264,15 @@ def test_an_address_that_cannot_be_is_refused(address: str) -> None:
 def test_every_error_is_one_kind() -> None:
     assert issubclass(Problem, RagClientError)
     assert {Unreachable.__base__, UnexpectedResponse.__base__} == {RagClientError}
+
+
+def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
+    def methods(kind: type) -> dict[str, list[tuple[str, object]]]:
+        return {
+            name: [(one.name, one.default) for one in inspect.signature(found).parameters.values()]
+            for name, found in vars(kind).items()
+            if callable(found) and not name.startswith("_") and name not in {"close", "aclose"}
+        }
+
+    assert methods(Client) == methods(AsyncClient)
+    assert len(methods(Client)) == 14

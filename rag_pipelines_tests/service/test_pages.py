@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from rag_pipelines.service.page_filters import filters_of
 from rag_pipelines.service.pages_frame import PageFrame, is_local
@@ -332,11 +333,14 @@ def framed(signs_in: bool) -> TestClient:
         headers = {"WWW-Authenticate": "Bearer"}
         return JSONResponse(body, 401, headers, media_type="application/problem+json")
 
-    async def fail(request: Request) -> Response:
-        raise RuntimeError("hunter2")
+    paths = {"/pages/echo": echo, "/v1/echo": echo, "/pages/refuse": refuse}
+    routes = Starlette(routes=[Route(path, endpoint) for path, endpoint in paths.items()])
 
-    paths = {"/pages/echo": echo, "/v1/echo": echo, "/pages/refuse": refuse, "/pages/fail": fail}
-    app: Any = Starlette(routes=[Route(path, endpoint) for path, endpoint in paths.items()])
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/pages/fail":
+            raise RuntimeError("hunter2")
+        await routes(scope, receive, send)
+
     framed_app = PageFrame(app, local_only=False, signs_in=signs_in)
     return TestClient(framed_app, base_url=HOME, raise_server_exceptions=False)
 
