@@ -63,6 +63,10 @@ def test_no_file_is_too_long() -> None:
         ),
         ("rag_pipelines.catalog.store", ("alembic", "numpy", "psycopg2")),
         ("rag_pipelines.sources", ("pyarrow", "s3fs", "sqlalchemy")),
+        (
+            "rag_pipelines.client",
+            ("pydantic", "langchain_core", "llama_index", "yaml", "numpy", "rag_pipelines.core"),
+        ),
         ("rag_pipelines.core.ports", ("pydantic", "sqlalchemy", "yaml")),
     ],
 )

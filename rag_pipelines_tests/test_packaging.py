@@ -25,3 +25,12 @@ def test_constraints_satisfy_every_declared_range() -> None:
         chosen = pinned.get(canonicalize_name(requirement.name))
         assert chosen is not None, f"{requirement.name} is declared and not pinned"
         assert requirement.specifier.contains(chosen), f"{text} does not allow the pinned {chosen}"
+
+
+def test_every_file_of_the_package_is_shipped() -> None:
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = configured["tool"]["setuptools"]["package-data"]["rag_pipelines"]
+    package = ROOT / "rag_pipelines"
+    shipped = {path for pattern in patterns for path in package.glob(pattern)}
+    files = {path for path in package.rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}}
+    assert sorted(files - shipped) == []

@@ -13,7 +13,17 @@ from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.retrieval.remembered import Memories
-from rag_pipelines.service import answers, documents, feedback, health, indexes, scraping, upkeep
+from rag_pipelines.service import (
+    answers,
+    documents,
+    feedback,
+    health,
+    indexes,
+    pages,
+    pages_owner,
+    scraping,
+    upkeep,
+)
 from rag_pipelines.service.admission import Admission, make_room
 from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
@@ -25,7 +35,7 @@ from rag_pipelines.service.memory import opened_memory
 from rag_pipelines.service.metrics import Metrics
 from rag_pipelines.service.observing import Observed, Observing
 from rag_pipelines.service.parts import Parts
-from rag_pipelines.service.problems import BodyLimit, install
+from rag_pipelines.service.problems import BodyLimit, everywhere, install
 from rag_pipelines.service.request_ids import RequestIds
 from rag_pipelines.service.tracing import open_tracing
 from rag_pipelines.service.variants import open_variants
@@ -38,6 +48,8 @@ ROUTERS = (
     upkeep.router,
     health.router,
     scraping.router,
+    pages.router,
+    pages_owner.router,
 )
 
 
@@ -72,12 +84,14 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         # FastAPI's own telemetry, where this version has it, records paths and the messages of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         **app_options(service.auth),
+        responses=everywhere(),
     )
     app.state.gate = gate
     app.add_middleware(Admission, gate=gate, config=limits)
     app.add_middleware(BodyLimit, limit=service.max_request_bytes, seconds=limits.body_seconds)
     app.add_middleware(Observed, observing=observing)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
+    pages.install(app, service)
     install(app)
     for router in ROUTERS:
         app.include_router(router)

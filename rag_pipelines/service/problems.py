@@ -71,6 +71,15 @@ def described(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 
 
+def everywhere() -> dict[int | str, dict[str, Any]]:
+    """What any route may answer, so that the document says so of each."""
+    return {
+        400: described("The body or a parameter cannot be read"),
+        413: described("Request too large"),
+        422: described("A field of the request is invalid"),
+    }
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
 
