@@ -43,6 +43,7 @@ class ServiceConfig(Model):
     flags: FlagsConfig = Field(default=FlagsConfig(), description="where variants of retrieval are chosen")
     limits: LimitsConfig = LimitsConfig()
     cache: CacheConfig = CacheConfig()
+    answers: AnswersConfig = Field(default_factory=AnswersConfig)
 
     @field_validator("host")
     @classmethod
@@ -74,5 +75,3 @@ class ServiceConfig(Model):
     def dagster_host(self) -> str:
         """Never another machine's to reach: Dagster's UI has no authentication."""
         return self.host if is_loopback(self.host) else "127.0.0.1"
-
-    answers: AnswersConfig = Field(default_factory=AnswersConfig)

@@ -237,7 +237,7 @@ class Searcher:
 
     def tokenizer(self) -> Tokenizer:
         """That of the index's model, by which contexts are measured."""
-        return self._parts.tokenizer()
+        return self.parts.tokenizer()
 
     def scroll_reader(self, version: int | None) -> tuple[int, CollectionReader, Condition]:
         """A version's number, a reader, and the condition of its points; close the searcher, not the reader."""

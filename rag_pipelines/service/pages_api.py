@@ -7,54 +7,49 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from rag_pipelines.service.answers import answer
 from rag_pipelines.service.asking import Asker
+from rag_pipelines.service.documents import document, facets
+from rag_pipelines.service.feedback import give_feedback
+from rag_pipelines.service.upkeep import list_sources, list_versions, request_reindex, show_reindex
 
-ROUTES: dict[str, tuple[str, str, str]] = {
-    "answer": ("answers", "answer", "answer"),
-    "feedback": ("feedback", "give_feedback", "feedback"),
-    "document": ("documents", "document", "search"),
-    "facets": ("documents", "facets", "search"),
-    "sources": ("upkeep", "list_sources", "status"),
-    "versions": ("upkeep", "list_versions", "status"),
-    "reindex": ("upkeep", "request_reindex", "reindex"),
-    "show_reindex": ("upkeep", "show_reindex", "reindex"),
+ROUTES: dict[str, tuple[Callable[..., Any], str]] = {
+    "answer": (answer, "answer"),
+    "feedback": (give_feedback, "feedback"),
+    "document": (document, "search"),
+    "facets": (facets, "search"),
+    "sources": (list_sources, "status"),
+    "versions": (list_versions, "status"),
+    "reindex": (request_reindex, "reindex"),
+    "show_reindex": (show_reindex, "reindex"),
 }
-"""Name -> module of the service, function, and the scope that the route asks for."""
+"""Name -> the route's function, and the scope that it asks for."""
 
 
 def offers(asker: Asker, name: str) -> bool:
-    """Whether this service has the route and the asker may use it."""
-    module, _, scope = ROUTES[name]
-    return scope in asker.scopes and find_spec(f"rag_pipelines.service.{module}") is not None
+    """Whether the asker may use the route."""
+    return ROUTES[name][1] in asker.scopes
 
 
 async def call(
     name: str, request: Request, asker: Asker, body: dict[str, Any] | None = None, **given: Any
 ) -> Any:
     """What the route answers, as JSON has it. Raises as the route does, and pydantic's ValidationError for the body."""
-    function = _function(name)
+    function = ROUTES[name][0]
     arguments: dict[str, Any] = {"request": request, "asker": asker, **given}
     if body is not None:
         arguments["body"] = _body_type(function).model_validate(body)
     if inspect.iscoroutinefunction(function):
-        answer = await function(**arguments)
+        answered = await function(**arguments)
     else:
-        answer = await run_in_threadpool(function, **arguments)
-    return json.loads(answer.body) if hasattr(answer, "body") else answer.model_dump(mode="json")
-
-
-def _function(name: str) -> Callable[..., Awaitable[Any] | Any]:
-    module, function, _ = ROUTES[name]
-    found: Callable[..., Any] = getattr(import_module(f"rag_pipelines.service.{module}"), function)
-    return found
+        answered = await run_in_threadpool(function, **arguments)
+    return json.loads(answered.body) if hasattr(answered, "body") else answered.model_dump(mode="json")
 
 
 def _body_type(function: Callable[..., Any]) -> Any:

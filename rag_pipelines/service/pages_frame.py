@@ -82,8 +82,9 @@ class _Reply:
         """One message of the response."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            if headers.get("content-type", "").startswith(PROBLEM):
-                self._problem = message
+            told_as_problem = headers.get("content-type", "").startswith(PROBLEM)
+            self._problem = message if told_as_problem else None
+            if told_as_problem:
                 return
             self._begin(headers)
         elif self._problem is not None:
@@ -120,7 +121,7 @@ class _Reply:
         await self._send({"type": "http.response.body", "body": response.body})
 
 
-def sign_in_page(scope: Scope, refused: bool) -> Any:
+def sign_in_page(scope: Scope, refused: bool) -> HTMLResponse:
     """Asks for a credential, and leads back to where it was missing."""
     query = scope.get("query_string", b"").decode("latin-1")
     asked = scope["path"] + (f"?{query}" if query else "")

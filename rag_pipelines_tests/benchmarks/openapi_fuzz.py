@@ -53,6 +53,8 @@ def exercise(
     schema.config.update(base_url=address)
     found: dict[str, Counter[int]] = {}
     for result in schema.get_all_operations():
+        if isinstance(result, Err):
+            raise result.err()
         operation = result.ok()
         if operation.path not in NEVER:
             statuses = found[operation.label] = Counter()
