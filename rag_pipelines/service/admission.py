@@ -60,9 +60,14 @@ class Admission:
         try:
             await asyncio.wait((work,), timeout=seconds)
         except asyncio.CancelledError:
+            # The server ends, and what is under way has had its time.
             reply.abandoned = True
             limit.cancel()
-            raise
+            if reply.started:
+                raise
+            ended = problem(503, "the service ended before this was answered", scope["path"])
+            await ended(scope, receive, reply.send_anyway)
+            return
         if work.done():
             work.result()
             return
