@@ -218,9 +218,9 @@ def _held(value: Any, wanted: Any) -> bool:
         case {"not": denied}:
             return bool(value != denied)
         case {"exists": there}:
-            return (value is not None) == there
+            return bool((value is not None) == there)
         case list():
-            return value in wanted
+            return bool(value in wanted)
     return bool(value == wanted)
 
 

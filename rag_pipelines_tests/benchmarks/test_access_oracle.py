@@ -13,6 +13,6 @@ def test_cases_are_counted_and_differences_shown(monkeypatch: pytest.MonkeyPatch
     assert (found["cases"], found["corpora"], found["differing"], found["first"]) == (3, 2, 0, [])
 
     monkeypatch.setattr(Judge, "papers", lambda *_: {})
-    wrong = access_oracle.run(20, engines=("edge",), askers=20)
+    wrong = access_oracle.run(8, engines=("edge",), askers=8)
     assert wrong["differing"] > 0
     assert 0 < len(wrong["first"]) <= access_oracle.SHOWN
