@@ -10,7 +10,6 @@ from rag_pipelines.index.points import SOURCE
 from rag_pipelines.retrieval.documents import Totals, count_readable
 from rag_pipelines.service.parts import Parts
 
-
 MOST_SOURCES = 10_000
 """Of one index, those that are no longer configured and still have points among them."""
 
