@@ -26,6 +26,9 @@ FIRST = Match(ORDINAL, 0)
 SCANNED = 5000
 """Documents looked at for one page; a prefix that few uris have is looked for over several pages."""
 
+BATCH = 500
+"""Of which so many are read at once."""
+
 FACTS = ("revision", "modified_at", "media_type", "language", "parser", "parsed_hash")
 _CURSOR = re.compile(r"([1-9]\d{0,9})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII)
 
@@ -99,7 +102,7 @@ def list_documents(
     number, after = _place(cursor, version)
     with searcher.reach(principal, number) as (found_version, reach):
         points = reach.reader.scroll(
-            All((reach.readable, asked, FIRST)), batch=SCANNED // 10 if prefix else limit + 1, after=after
+            All((reach.readable, asked, FIRST)), batch=BATCH if prefix else limit + 1, after=after
         )
         chosen: list[Mapping[str, Any]] = []
         last = None

@@ -10,6 +10,9 @@ from rag_pipelines.index.points import SOURCE
 from rag_pipelines.retrieval.documents import Totals, count_readable
 from rag_pipelines.service.parts import Parts
 
+MOST_SOURCES = 10_000
+"""Of one index, those that are no longer configured and still have points among them."""
+
 
 def totals_of(parts: Parts, index: str, principal: Principal, version: int | None = None) -> Totals | None:
     """What the principal may read of a version; None where that cannot be read, or the engine is away."""
@@ -40,8 +43,7 @@ def _read_in(parts: Parts, principal: Principal) -> set[str]:
     for index in parts.configuration.indexes:
         try:
             with parts.searchers.get(index).reach(principal) as (_, reach):
-                of_index = len(parts.configuration.sources_of(index))
-                values = reach.reader.facet(SOURCE, reach.readable, of_index + 1)
+                values = reach.reader.facet(SOURCE, reach.readable, MOST_SOURCES)
                 found |= {str(value) for value, _ in values}
         except (EngineError, NotPublished):
             continue

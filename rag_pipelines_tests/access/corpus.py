@@ -220,7 +220,7 @@ def _held(value: Any, wanted: Any) -> bool:
         case {"exists": there}:
             return bool((value is not None) == there)
         case list():
-            return value in wanted
+            return bool(value in wanted)
     return bool(value == wanted)
 
 

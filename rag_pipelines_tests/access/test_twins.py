@@ -10,6 +10,7 @@ import itertools
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,10 @@ from rag_pipelines_tests.project import Parts
 
 ANA = Asker("ana", "acme", ("staff",), "internal")
 DIGITS = re.compile(r"(\d\.\d{4})\d+")
-"""numpy's products differ in their last bits with the number of rows; the engine's do not."""
+"""numpy's products differ in their last bits with the number of rows; the engine's do not.
+
+So equal vectors may not tie there, and texts must differ.
+"""
 
 TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:\+00:00|Z)")
 
@@ -50,6 +54,15 @@ def drawn(seed: int) -> Corpus:
         if len(kept) == 2 and len(away) >= 3:
             return corpus
     raise AssertionError
+
+
+def unlike(corpus: Corpus) -> Corpus:
+    """The same without two equal texts."""
+    papers = {}
+    for number, paper in corpus.second.items():
+        marked = ((heading, f"{number}.{at} {text}") for at, (heading, text) in enumerate(paper.sections))
+        papers[number] = replace(paper, sections=tuple(marked))
+    return Corpus(papers, papers, corpus.defaults)
 
 
 def answers(world: World, case: Case) -> Iterator[tuple[str, int, str]]:
@@ -93,7 +106,7 @@ def shortened(found: tuple[str, int, str], engine: str) -> tuple[str, int, str]:
 
 @pytest.mark.parametrize(("engine", "seed"), [("edge", 1), ("edge", 100), ("local", 200)])
 def test_what_is_hidden_changes_no_byte(parts: Parts, engine: str, seed: int) -> None:
-    corpus = drawn(seed)
+    corpus = drawn(seed) if engine == "edge" else unlike(drawn(seed))
     away = hidden(corpus, ANA)
     cases = [draw_case(random.Random(seed + n)) for n in range(3)]
     told = []

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from rag_pipelines_tests.access.oracle import Judge
+from rag_pipelines_tests.access.corpus import Case
+from rag_pipelines_tests.access.world import World
 from rag_pipelines_tests.benchmarks import access_oracle
 
 
 def test_cases_are_counted_and_differences_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = access_oracle.run(3, engines=("edge",), askers=2)
-    assert (found["cases"], found["corpora"], found["differing"], found["first"]) == (3, 2, 0, [])
+    real, asked = access_oracle.judge, []
 
-    monkeypatch.setattr(Judge, "papers", lambda *_: {})
-    wrong = access_oracle.run(20, engines=("edge",), askers=20)
-    assert wrong["differing"] > 0
-    assert 0 < len(wrong["first"]) <= access_oracle.SHOWN
+    def judge(world: World, case: Case) -> list[str]:
+        asked.append(case)
+        return real(world, case) if len(asked) == 1 else ["one", "two"]
+
+    monkeypatch.setattr(access_oracle, "judge", judge)
+    found = access_oracle.run(3, engines=("edge",), askers=2)
+    assert (found["cases"], found["corpora"], found["differing"]) == (3, 2, 2)
+    assert found["first"] == [
+        f"corpus {corpus} on edge: {name}" for corpus in (0, 1) for name in ("one", "two")
+    ]

@@ -157,7 +157,7 @@ def test_creating_records_the_space_and_indexes_the_payload(engine: ServerEngine
     assert indexed == {
         "tenant": {"type": "keyword", "is_tenant": True},
         **dict.fromkeys(["doc_id", "source", "text_hash", "meta.language", "meta.tags"], "keyword"),
-        **dict.fromkeys(["added", "removed", "classification_rank", "meta.year"], "integer"),
+        **dict.fromkeys(["added", "removed", "classification_rank", "ordinal", "meta.year"], "integer"),
         **dict.fromkeys(["injection.score", "ratio"], "float"),
         "meta.draft": "bool",
         "modified_at": "datetime",
