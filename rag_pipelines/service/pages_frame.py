@@ -82,8 +82,9 @@ class _Reply:
         """One message of the response."""
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            if headers.get("content-type", "").startswith(PROBLEM):
-                self._problem = message
+            told_as_problem = headers.get("content-type", "").startswith(PROBLEM)
+            self._problem = message if told_as_problem else None
+            if told_as_problem:
                 return
             self._begin(headers)
         elif self._problem is not None:
