@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from rag_pipelines.catalog.documents import update_source
 from rag_pipelines_tests.project import Project
 
 FILLER = "This paragraph says nothing of holidays and is there so that the document is longer than a window."
@@ -21,7 +23,7 @@ def pages_project(root: Path) -> Project:
     made = Project(root)
     made.index("knowledge", filter_fields=["product", {"field": "year", "type": "integer"}])
     made.source("docs", owner="docs@acme.example", description="The handbook", freshness={"fail_after": "6h"})
-    made.source("late", freshness={"warn_after": "0s", "fail_after": "6h"})
+    made.source("late", freshness={"warn_after": "1h", "fail_after": "6h"})
     made.source("board", acl=["group:board"])
     made.source("foreign", tenant="globex", acl=["*"])
     made.write("leave.md", LEAVE)
@@ -32,4 +34,7 @@ def pages_project(root: Path) -> Project:
     made.write("secret.pdf", BROKEN, "board")
     made.write("paper.md", "# Paper\n\nLeave the foreign paper alone.\n", "foreign")
     made.sync()
+    two_hours_ago = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    with made.workspace() as workspace, workspace.catalog.begin() as tx:
+        update_source(tx, "late", synced_at=two_hours_ago)
     return made
