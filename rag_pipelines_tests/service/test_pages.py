@@ -41,7 +41,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def client(project: Project) -> Iterator[TestClient]:
     with running(project) as opened:
-        opened.base_url = HOME  # type: ignore[assignment]
+        opened.base_url = HOME
         yield opened
 
 
@@ -243,14 +243,14 @@ def test_held_deletions_wait_and_are_named_to_those_who_may_read_them(tmp_path: 
     held.remove(*(f"{name}.md" for name in range(11)))
     held.sync()
     with running(held) as client:
-        client.base_url = HOME  # type: ignore[assignment]
+        client.base_url = HOME
         found = shown(client.get("/pages/sources"))
     assert "11 deletions wait for approval" in found
     assert "<li>10.md " in found
     held.source("docs", acl=["group:staff"])
     held.configure("service", {"principal": {"tenant": "acme", "groups": ["others"]}})
     with running(held) as client:
-        client.base_url = HOME  # type: ignore[assignment]
+        client.base_url = HOME
         assert "wait for approval" not in shown(client.get("/pages/sources"))
 
 

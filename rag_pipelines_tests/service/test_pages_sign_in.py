@@ -37,7 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def client(project: Project) -> Iterator[TestClient]:
     with running(project) as opened:
-        opened.base_url = HOME  # type: ignore[assignment]
+        opened.base_url = HOME
         opened.follow_redirects = False
         yield opened
 
