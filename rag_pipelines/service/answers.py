@@ -41,7 +41,7 @@ Answering = Annotated[Asker, Depends(needs("answer"))]
     response_model=AnswerResponse,
     responses={
         **PROBLEMS,
-        200: {"content": {EVENTS: {"schema": {"type": "string"}}}, "description": "An answer, or its events"},
+        200: {"content": {EVENTS: {"schema": {"type": "object"}}}, "description": "An answer, or its events"},
         502: described("Every provider refused or sent what cannot be read"),
     },
     summary="Answer a question",

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -122,7 +122,7 @@ class _Reply:
         await self._send({"type": "http.response.body", "body": response.body})
 
 
-def sign_in_page(scope: Scope, refused: bool) -> HTMLResponse:
+def sign_in_page(scope: Scope, refused: bool) -> Response:
     """Asks for a credential, and leads back to where it was missing."""
     query = scope.get("query_string", b"").decode("latin-1")
     asked = scope["path"] + (f"?{query}" if query else "")

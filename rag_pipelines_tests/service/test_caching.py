@@ -216,4 +216,6 @@ def test_without_the_catalog_nothing_is_shown_from_memory(two: Project, tmp_path
         database = two.home / "catalog.sqlite"
         database.rename(tmp_path / "away")
         database.mkdir()
-        assert ask(client)[0] == "miss"
+        answer = client.post(PATH, json={"query": "leave"})
+        assert answer.status_code == 503
+        assert "the audit log cannot be written" in answer.json()["detail"]

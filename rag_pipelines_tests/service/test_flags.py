@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from openfeature import api
 from openfeature.flag_evaluation import Reason
 
+from rag_pipelines.catalog.audit import newest_lines
 from rag_pipelines.config.flags import FlagsFile, RetrievalFlag
-from rag_pipelines.core.events import Event
 from rag_pipelines.core.types import Principal
 from rag_pipelines.service.flags import FileProvider, bucket, chosen, context_of
 from rag_pipelines_tests.project import Project
@@ -118,20 +119,20 @@ WIDE = {"context": {"tokens": 200}, "candidates": 50, "feedback": {"passages": 0
 
 def test_a_variant_answers_and_says_so_everywhere(project: Project) -> None:
     data = of_knowledge(variants={"wide": WIDE}, rules=[{"groups": ["staff"], "variant": "wide"}])
-    events: list[Event] = []
     with flagged(project, data) as client:
         parts = client.app.state.parts  # type: ignore[attr-defined]
-        object.__setattr__(parts, "audit", events.append)
         answer = client.post(PATH, json={"query": "leave", "k": 3})
         assert answer.status_code == 200
         metrics = client.get("/metrics").text
         variant = parts.variants.choose("knowledge", BO, "r1")
         again = parts.variants.choose("knowledge", ANA, "r2")
         own = parts.searchers.get("knowledge")
+        parts.memory.flush()
+        (line,) = newest_lines(parts.searchers.catalog, 1)
     assert answer.json()["variant"] == "wide"
     assert answer.headers["x-retrieval-variant"] == "wide"
     assert answer.json()["context"]["tokens"] > 10
-    assert events[0].details["variant"] == "wide"
+    assert json.loads(line["details"])["variant"] == "wide"
     assert 'rag_searches_total{index="knowledge",variant="wide"} 1.0' in metrics
     assert again is variant
     assert variant.parts is own.parts

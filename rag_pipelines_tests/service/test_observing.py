@@ -398,7 +398,7 @@ def failing_requests(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> dic
 
     for raising in (echoing, broken):
         monkeypatch.setattr("rag_pipelines.retrieval.search.Searcher.search", raising)
-        answer = ask()
+        answer = ask(k=7)  # which nobody asked before, so that no answer is kept
         found[answer.status_code] = answer
     return found
 
