@@ -302,8 +302,7 @@ def _validate(kind: str, data: Any) -> None:
 
 
 def test_configuration_blocks_validate() -> None:
-    kinds = ("source", "index", "service", "flags")
-    kinds = ("source", "index", "service", "policy")
+    kinds = ("source", "index", "service", "flags", "policy")
     found = blocks(*(f"yaml {kind}" for kind in kinds))
     for block in found:
         _validate(block.info.split()[1], yaml.safe_load(block.text))

@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rag_pipelines.catalog import collection_rows, versions
 from rag_pipelines.catalog.store import Catalog, Row, reading
 from rag_pipelines.catalog.versions import Pointer
 from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.core.errors import EngineError, NotFound, NotPublished
-from rag_pipelines.core.filters import All, Condition, MatchAny, Not
+from rag_pipelines.core.filters import All, Condition
 from rag_pipelines.core.ports import CollectionReader, Tokenizer, VectorEngine
 from rag_pipelines.core.stages import stage
 from rag_pipelines.core.types import Principal
 from rag_pipelines.governance.untrusted import new_nonce
-from rag_pipelines.index.points import visible_at
 from rag_pipelines.retrieval.abstention import Evidence
 from rag_pipelines.retrieval.answering import answer
 from rag_pipelines.retrieval.context import assemble
@@ -29,23 +28,8 @@ from rag_pipelines.retrieval.parts import Parts
 from rag_pipelines.retrieval.passages import to_passage
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.retrieval.signs import READ
+from rag_pipelines.retrieval.snapshots import Snapshot, open_snapshot
 from rag_pipelines.retrieval.variants import Variant
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """A snapshot that is open, and what questions to it are made of."""
-
-    pointer: Pointer
-    hidden: tuple[str, ...]
-    reader: CollectionReader
-    encoder: QueryEncoder
-
-    def shown(self, version: int) -> Condition:
-        """What the version holds, less the documents that no version may show any more."""
-        if not self.hidden:
-            return visible_at(version)
-        return All((visible_at(version), Not(MatchAny("doc_id", self.hidden))))
 
 
 class Searcher:
@@ -69,7 +53,7 @@ class Searcher:
         self._encoder = encoder
         self.parts = parts
         self._lock = threading.Lock()
-        self._open: _Open | None = None
+        self._open: Snapshot | None = None
         self._stays = False
 
     @property
@@ -215,7 +199,7 @@ class Searcher:
             if owned:
                 opened.reader.close()
 
-    def _reach(self, opened: _Open, number: int, principal: Principal) -> Reach:
+    def _reach(self, opened: Snapshot, number: int, principal: Principal) -> Reach:
         return Reach(
             self._catalog,
             self.config.index,
@@ -257,7 +241,7 @@ class Searcher:
             own is not None and wanted is not None and own.generation == wanted.generation
         )
 
-    def _current(self) -> _Open:
+    def _current(self) -> Snapshot:
         if self._open is None:
             self.refresh()
         opened = self._open
@@ -268,7 +252,7 @@ class Searcher:
             )
         return opened
 
-    def _at(self, version: int | None) -> tuple[int, _Open, bool]:
+    def _at(self, version: int | None) -> tuple[int, Snapshot, bool]:
         """The version's number, the snapshot that holds it, and whether it was opened for this call.
 
         A candidate that was never published is nobody's to read: the snapshot does not hold it whole.
@@ -300,14 +284,5 @@ class Searcher:
         pointer = replace(live, collection=collection, snapshot=row["snapshots"][-1])
         return version, self._opened(pointer, seen[1]), True
 
-    def _opened(self, pointer: Pointer, hidden: tuple[str, ...]) -> _Open:
-        with reading(self._catalog.engine) as tx:
-            row = collection_rows.collection_row(tx, pointer.collection)
-        if row is None:
-            raise EngineError(
-                f"the catalog knows no collection {pointer.collection!r}, which index {pointer.index!r} points "
-                "to; run `rag-pipelines sync` to build it"
-            )
-        encoder = self._encoder(row)
-        reader = self._engine.reader(pointer.collection, pointer.snapshot)
-        return _Open(pointer, hidden, reader, encoder)
+    def _opened(self, pointer: Pointer, hidden: tuple[str, ...]) -> Snapshot:
+        return open_snapshot(self._catalog, self._engine, self._encoder, pointer, hidden)
