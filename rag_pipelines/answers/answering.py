@@ -75,8 +75,9 @@ class Answerer:
         passages = await asyncio.to_thread(within, found.passages, self.config.passage_tokens, reading.tokens)
         yield Start(found.index, found.version, passages)
         blank = Answered(
-            found.index, found.version, False, found.confidence, "", (), passages, Written(), None
-        )
+            found.index, found.version, False, found.confidence, "", (), passages, Written(), None,
+            variant=found.variant,
+        )  # fmt: skip
         if found.answerable is False:
             yield replace(blank, reason="the search judges that the index does not answer this question")
             return
@@ -153,6 +154,7 @@ class _Writing:
             progress.meter.usage,
             None if quoted else template,
             None if quoted else digest,
+            progress.meter.bills,
         )
         return replace(
             self._blank,

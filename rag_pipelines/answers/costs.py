@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from rag_pipelines.answers.providers import Provider
-from rag_pipelines.answers.values import Finish, Task, Tokens, Usage
+from rag_pipelines.answers.values import Bill, Finish, Task, Tokens, Usage
 
 MILLION = 1_000_000
 
@@ -17,11 +17,17 @@ class Meter:
     def __init__(self, count: Callable[[str], int]) -> None:
         self._count = count
         self._usage = Usage()
+        self._bills: list[Bill] = []
 
     @property
     def usage(self) -> Usage:
         """So far."""
         return self._usage
+
+    @property
+    def bills(self) -> tuple[Bill, ...]:
+        """Of the calls so far that took tokens, in order."""
+        return tuple(self._bills)
 
     async def finished(self, provider: Provider, task: Task, finish: Finish) -> None:
         """A call that ended well."""
@@ -40,13 +46,17 @@ class Meter:
     def _add(self, provider: Provider, tokens: Tokens) -> None:
         before, prices = self._usage, provider.prices
         billed = tokens.prompt + tokens.completion > 0
+        spent = None
+        if prices is not None:
+            spent = (tokens.prompt * prices.prompt + tokens.completion * prices.completion) / MILLION
+        if billed:
+            self._bills.append(Bill(provider.name, provider.model or "", tokens, spent))
         cost, currency = before.cost, before.currency
-        if prices is None:
+        if prices is None or spent is None:
             cost = None if billed else cost
         elif billed and cost is not None:
             # Sums of two currencies mean nothing.
             same = currency in (None, prices.currency)
-            spent = (tokens.prompt * prices.prompt + tokens.completion * prices.completion) / MILLION
             cost, currency = (cost + spent, prices.currency) if same else (None, None)
         self._usage = Usage(
             before.prompt_tokens + tokens.prompt,

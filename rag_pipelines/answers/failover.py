@@ -26,6 +26,7 @@ from rag_pipelines.answers.failures import (
 from rag_pipelines.answers.providers import Provider
 from rag_pipelines.answers.values import Attempt, Draft, Finish, Task
 from rag_pipelines.config.answers import AnswersConfig
+from rag_pipelines.core.stages import stage
 
 logger = logging.getLogger(__name__)
 FIRST_DELAY = 0.2
@@ -86,16 +87,18 @@ class Failover:
                 if failure is None:
                     return
                 if progress.given:
-                    usage, wait = progress.meter.usage, failure.retry_after
-                    raise AnswerFailed(progress.attempts, usage, retry_after=wait, begun=True)
+                    raise self._failed(progress, failure.retry_after, begun=True)
                 delay = self._delay(failure, tries, last)
                 tries += 1
                 if delay is None or not retries or self._clock() + delay >= deadline:
                     break
                 retries -= 1
                 await self._sleep(delay)
-        soonest = min(progress.waits, default=None)
-        raise AnswerFailed(progress.attempts, progress.meter.usage, retry_after=soonest)
+        raise self._failed(progress, min(progress.waits, default=None))
+
+    def _failed(self, progress: Progress, wait: float | None, *, begun: bool = False) -> AnswerFailed:
+        meter = progress.meter
+        return AnswerFailed(progress.attempts, meter.usage, retry_after=wait, begun=begun, bills=meter.bills)
 
     def _delay(self, failure: ProviderFailed, tries: int, last: bool) -> float | None:
         """Seconds until the same provider is asked again; None where the next one is asked instead."""
@@ -119,12 +122,10 @@ class Failover:
             self._check(began, deadline, breaker)
             yield Begun(provider)
             until = min(deadline, began + provider.seconds)
-            async with aclosing(self._items(provider, task, until)) as items:
+            async with aclosing(self._items(provider, task, until, came)) as items:
                 async for item in items:
                     if isinstance(item, Finish):
                         await progress.meter.finished(provider, task, item)
-                    else:
-                        came.append(item.text)
                     if task.stream:
                         yield item
                     else:
@@ -152,19 +153,31 @@ class Failover:
             raise ProviderFailed(OPEN, "it failed before and is left alone for now", retry_after=rest)
 
     async def _items(
-        self, provider: Provider, task: Task, until: float
+        self, provider: Provider, task: Task, until: float, came: list[str]
     ) -> AsyncGenerator[Draft | Finish, None]:
+        """All at once, or each as it comes where the task is streamed; `came` is told of the texts in any case.
+
+        A stage lasts while the provider is waited for, and not while somebody reads what it wrote.
+        """
+        ended = False
         async with aclosing(provider.answer(task)) as items:
-            while True:
+            while not ended:
+                batch: list[Draft | Finish] = []
                 left = until - self._clock()
-                try:
-                    async with asyncio.timeout(None if math.isinf(left) else left):
-                        item = await anext(items)
-                except StopAsyncIteration:
-                    return
-                except TimeoutError as error:
-                    raise ProviderFailed(TIMEOUT, "the answer took too long as a whole") from error
-                yield item
+                with stage("answer", _about(provider)):
+                    try:
+                        async with asyncio.timeout(None if math.isinf(left) else left):
+                            async for item in items:
+                                batch.append(item)
+                                if isinstance(item, Draft):
+                                    came.append(item.text)
+                                if task.stream:
+                                    break
+                    except TimeoutError as error:
+                        raise ProviderFailed(TIMEOUT, "the answer took too long as a whole") from error
+                for item in batch:
+                    yield item
+                ended = not batch or isinstance(batch[-1], Finish)
 
     def _record(
         self, progress: Progress, provider: Provider, outcome: str, began: float, detail: str | None
@@ -173,3 +186,14 @@ class Failover:
         progress.attempts.append(Attempt(provider.name, outcome, seconds, detail))
         if outcome != OK:
             logger.warning("provider=%s outcome=%s seconds=%s %s", provider.name, outcome, seconds, detail)
+
+
+def _about(provider: Provider) -> dict[str, str]:
+    """Of a span: who is asked, by the names of the configuration."""
+    if provider.model is None:
+        return {"rag.provider": provider.name}
+    return {
+        "rag.provider": provider.name,
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": provider.model,
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag_pipelines.answers.values import Attempt, Usage
+from rag_pipelines.answers.values import Attempt, Bill, Usage
 from rag_pipelines.core.errors import RagPipelinesError
 
 UNREACHABLE, TIMEOUT, RATE_LIMITED, SERVER_ERROR = "unreachable", "timeout", "rate_limited", "server_error"
@@ -39,7 +39,7 @@ class ProviderFailed(Exception):
 class AnswerFailed(RagPipelinesError):
     """No provider answered. `passing` where asking again may help, after `retry_after` seconds.
 
-    `begun` where sentences had been given out before.
+    `begun` where sentences had been given out before; `bills` are of the calls that `usage` sums up.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class AnswerFailed(RagPipelinesError):
         *,
         retry_after: float | None = None,
         begun: bool = False,
+        bills: Sequence[Bill] = (),
     ) -> None:
         self.attempts = tuple(attempts)
         self.usage = usage
         self.retry_after = retry_after
         self.passing = any(one.outcome in PASSING for one in attempts)
         self.begun = begun
+        self.bills = tuple(bills)
         what = "the answer broke off" if begun else "no provider answered"
         advice = "try again later, or search instead" if self.passing else "see `answers.providers`"
         super().__init__(f"{what}: {told(attempts)}; {advice}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +12,7 @@ from rag_pipelines.answers.values import Prompt
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.ids import content_hash
 from rag_pipelines.core.types import Passage
+from rag_pipelines.governance.untrusted import INSTRUCTION, delimit, new_nonce
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -23,13 +22,10 @@ BLOCKS = ("system", "user")
 NO_ANSWER = "NO ANSWER"
 """What a model is told to reply where the passages do not answer."""
 
-_LOOKALIKE = re.compile(r"<(?=\s*/?\s*passage\b)", re.I)
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """A passage as the template shows it."""
+    """A passage as the template shows it: its number on a line of its own, then the fence around title and text."""
 
     number: int
     fenced: str
@@ -48,10 +44,11 @@ class PromptTemplate:
         """The two messages. Raises ConfigError where the template asks for what there is not."""
         from jinja2 import TemplateError
 
-        key = _key(passages)
+        nonce = new_nonce()
         values = {
             "question": question,
-            "passages": [Fenced(number, delimit(one, number, key)) for number, one in enumerate(passages, 1)],
+            "fences": INSTRUCTION.format(nonce=nonce),
+            "passages": [_fenced(number, one, nonce) for number, one in enumerate(passages, 1)],
         }
         try:
             system, user = (
@@ -78,24 +75,9 @@ def read_template(name: str, root: Path) -> PromptTemplate:
         raise ConfigError(f"answers.template: {path} is not UTF-8 text") from error
 
 
-def delimit(passage: Passage, number: int, key: str) -> str:
-    """A passage between marks that nothing in it can close: `key` occurs in no passage, and was not known before."""
-    title = _quoted(passage.title or "").replace('"', "'").replace("\n", " ")
-    return (
-        f'<passage number="{number}" title="{title}" key="{key}">\n'
-        f'{_quoted(passage.text)}\n</passage number="{number}" key="{key}">'
-    )
-
-
-def _quoted(text: str) -> str:
-    return _LOOKALIKE.sub("&lt;", _CONTROLS.sub(" ", text))
-
-
-def _key(passages: Sequence[Passage]) -> str:
-    while True:
-        key = secrets.token_hex(8)
-        if not any(key in passage.text or key in (passage.title or "") for passage in passages):
-            return key
+def _fenced(number: int, passage: Passage, nonce: str) -> Fenced:
+    text = f"{passage.title}\n\n{passage.text}" if passage.title else passage.text
+    return Fenced(number, f"[{number}]\n{delimit(text, nonce)}")
 
 
 def within(passages: Sequence[Passage], room: int, count: Callable[[str], int]) -> tuple[Passage, ...]:

@@ -87,8 +87,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Bill:
+    """What one call took. `model` is the configured one; `cost` is None where the provider has no prices."""
+
+    provider: str
+    model: str
+    tokens: Tokens
+    cost: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """Who wrote an answer, after which attempts; `template` and `hash` are None where no prompt was made."""
+    """Who wrote an answer, after which attempts; `template` and `hash` are None where no prompt was made.
+
+    `bills` are of the calls that `usage` sums up.
+    """
 
     provider: str | None = None
     model: str | None = None
@@ -96,6 +109,7 @@ class Written:
     usage: Usage = field(default_factory=Usage)
     template: str | None = None
     hash: str | None = None
+    bills: tuple[Bill, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,7 @@ class Answered:
     """A whole answer. `passages` are those that were offered to the provider, the first of them number 1.
 
     `reason` says why there is no answer, or why it is not all that was wanted; `dropped` counts sentences left out.
+    `variant` names the settings of the search, where they are not the index's own.
     """
 
     index: str
@@ -128,6 +143,7 @@ class Answered:
     written: Written
     reason: str | None
     dropped: int = 0
+    variant: str | None = None
 
     @property
     def cited(self) -> tuple[int, ...]:
@@ -137,6 +153,7 @@ class Answered:
     def as_json(self) -> dict[str, Any]:
         """What the service and `answer --json` print, less the id of the request."""
         judged = {} if self.confidence is None else {"confidence": round(self.confidence, 6)}
+        chosen = {} if self.variant is None else {"variant": self.variant}
         written = self.written
         return {
             "index": self.index,
@@ -155,6 +172,7 @@ class Answered:
             "prompt": {"template": written.template, "hash": written.hash},
             "dropped": self.dropped,
             "reason": self.reason,
+            **chosen,
         }
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -44,8 +45,12 @@ class Memory(Generic[Value]):
         most_bytes: float | None = None,
         size_of: Callable[[Value], int] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        told: Callable[[bool], None] = lambda hit: None,
     ) -> None:
-        """A value counts for at least its share of the bytes, which is what bounds the entries."""
+        """A value counts for at least its share of the bytes, which is what bounds the entries.
+
+        `told` hears of every lookup whether it was a hit.
+        """
         room = float(entries) if most_bytes is None else most_bytes
         self._least = room / entries
         self._size_of = size_of
@@ -53,6 +58,7 @@ class Memory(Generic[Value]):
             room, seconds, timer=clock, getsizeof=lambda kept: kept[1]
         )
         self._lock = threading.Lock()
+        self._told = told
         self.hits = 0
         self.misses = 0
 
@@ -62,9 +68,10 @@ class Memory(Generic[Value]):
             found = self._kept.get(key)
             if found is None:
                 self.misses += 1
-                return None
-            self.hits += 1
-            return found[0]
+            else:
+                self.hits += 1
+        self._told(found is not None)
+        return None if found is None else found[0]
 
     def put(self, key: bytes, value: Value) -> None:
         """Keep it; one that is too large for the whole memory is left out."""
@@ -161,11 +168,12 @@ class Memories:
     rewrites: Memory[tuple[str, ...]] | None = None
 
     @classmethod
-    def of(cls, config: CacheConfig) -> Memories:
-        """As configured."""
+    def of(cls, config: CacheConfig, told: Callable[[str, bool], None] = lambda cache, hit: None) -> Memories:
+        """As configured; `told` hears of every lookup in which of the two it was, and whether it was a hit."""
+        embeddings, rewrites = partial(told, "embeddings"), partial(told, "rewrites")
         return cls(
-            Memory(config.embeddings, math.inf) if config.embeddings else None,
-            Memory(config.rewrites, config.rewrite_seconds) if config.rewrites else None,
+            Memory(config.embeddings, math.inf, told=embeddings) if config.embeddings else None,
+            Memory(config.rewrites, config.rewrite_seconds, told=rewrites) if config.rewrites else None,
         )
 
     def embedder(self, embedder: Embedder) -> Embedder:

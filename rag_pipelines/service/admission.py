@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import anyio
 from starlette.datastructures import MutableHeaders
@@ -33,11 +34,19 @@ class Admission:
     the thread is free, and so no overload makes more threads than there are slots.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, config: LimitsConfig) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        gate: Gate,
+        config: LimitsConfig,
+        refused: Callable[[str], None] = lambda limit: None,
+    ) -> None:
+        """`refused` is told `concurrency` of who is not let in, and `timeout` of who is let in and not answered."""
         self.app = app
         self._gate = gate
         self._probes = Gate(PROBE_SLOTS)
         self._config = config
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -47,6 +56,7 @@ class Admission:
         path: str = scope["path"]
         gate = self._probes if path in PROBES else self._gate
         if not await gate.enter():
+            self._refused("concurrency")
             headers = {"Retry-After": RETRY_SECONDS}
             refusal = problem(503, "the service is at its limit; ask again in a moment", path, headers)
             await refusal(scope, receive, self._closing(send))
@@ -72,6 +82,7 @@ class Admission:
             work.result()
             return
         self._gate.timed_out += 1
+        self._refused("timeout")
         reply.abandoned = True
         limit.cancel()  # ends what waits or streams; a thread is waited for
         if not reply.started:

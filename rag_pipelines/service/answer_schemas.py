@@ -131,3 +131,4 @@ class AnswerResponse(BaseModel):
     prompt: PromptBody
     dropped: int = Field(description="Sentences that were left out as unsupported.")
     reason: str | None = Field(description="Why there is no answer, or not all that was wanted.")
+    variant: str | None = Field(default=None, description="Other settings of retrieval, that a flag chose.")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from rag_pipelines.answers.answering import Event, Start
 from rag_pipelines.answers.failures import AnswerFailed
 from rag_pipelines.answers.reading import Reading, reading_of
-from rag_pipelines.answers.values import Answered, Sentence, citation_json
+from rag_pipelines.answers.values import Answered, Attempt, Bill, Sentence, citation_json
 from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.core.events import Event as Remembered
 from rag_pipelines.retrieval.result import SearchResult
@@ -104,7 +104,17 @@ class _Asked:
             )
         )
 
+    def count(self, attempts: Sequence[Attempt], bills: Sequence[Bill]) -> None:
+        """For the metrics: who was asked, and what it took."""
+        metrics = self.parts.metrics
+        for one in attempts:
+            metrics.attempted(one.provider, one.outcome)
+        for bill in bills:
+            tokens = bill.tokens
+            metrics.answered(bill.provider, bill.model, tokens.prompt, tokens.completion, bill.cost)
+
     async def remember_whole(self, whole: Answered) -> None:
+        self.count(whole.written.attempts, whole.written.bills)
         cited = dict.fromkeys(whole.passages[number - 1].citation.doc_id for number in whole.cited)
         details = {
             "provider": whole.written.provider,
@@ -119,6 +129,7 @@ class _Asked:
         await run_in_threadpool(self.remember, outcome, details)
 
     async def remember_failure(self, error: AnswerFailed) -> None:
+        self.count(error.attempts, error.bills)
         attempts = [(one.provider, one.outcome) for one in error.attempts]
         details = {"attempts": attempts, "usage": asdict(error.usage)}
         await run_in_threadpool(self.remember, "failed", details)

@@ -59,7 +59,8 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     `port` is what it says that it listens on, where that is not the configured one.
     """
     service = configuration.service
-    observing = Observing(Metrics(service.telemetry))
+    metrics = Metrics(service.telemetry)
+    observing = Observing(metrics)
     limits = service.limits
     gate = Gate(limits.concurrency, limits.waiting, limits.wait_seconds)
 
@@ -67,7 +68,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.ExitStack() as closing:
             make_room(gate)
-            app.state.parts = _open(environment, configuration, observing.metrics, gate, closing)
+            app.state.parts = _open(environment, configuration, metrics, gate, closing)
             observing.tracer = open_tracing(service.telemetry, closing)
             scraping.expose(app.state.parts, closing)
             announce(service, port or service.port)
@@ -87,7 +88,7 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         responses=everywhere(),
     )
     app.state.gate = gate
-    app.add_middleware(Admission, gate=gate, config=limits)
+    app.add_middleware(Admission, gate=gate, config=limits, refused=metrics.refused)
     app.add_middleware(BodyLimit, limit=service.max_request_bytes, seconds=limits.body_seconds)
     app.add_middleware(Observed, observing=observing)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
@@ -108,7 +109,8 @@ def _open(
 ) -> Parts:
     """In the order in which they need one another; closed in the opposite one."""
     service = configuration.service
-    searchers = closing.enter_context(Searchers(environment, configuration, Memories.of(service.cache)))
+    memories = Memories.of(service.cache, metrics.looked_up)
+    searchers = closing.enter_context(Searchers(environment, configuration, memories))
     memory = closing.enter_context(opened_memory(searchers.catalog, configuration.policy))
     follower = Follower(searchers, service.poll_seconds)
     follower.start()
@@ -126,7 +128,7 @@ def _open(
         variants=variants,
         memory=memory,
         gate=gate,
-        limits=Limits(service.limits),
+        limits=Limits(service.limits, refused=metrics.refused),
         answerer=Answerer(service.answers, configuration.root),
         authentication=authentication,
         cache=ResultCache(service.cache, searchers),

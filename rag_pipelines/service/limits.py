@@ -16,22 +16,33 @@ from rag_pipelines.service.buckets import TokenBuckets, retry_after
 class Limits:
     """One for the application; safe to use from several threads."""
 
-    def __init__(self, config: LimitsConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        config: LimitsConfig,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        refused: Callable[[str], None] = lambda limit: None,
+    ) -> None:
+        """`refused` is told which limit refused, with each request that one does."""
+
         def buckets(rate: RateConfig) -> TokenBuckets:
             return TokenBuckets(rate, config.buckets, clock)
 
         self._credentials = buckets(config.per_credential) if config.per_credential is not None else None
         self._tenants = buckets(config.per_tenant) if config.per_tenant is not None else None
         self._failed = buckets(config.failed_attempts)
+        self._refused = refused
 
     def admit(self, tenant: str, subject: str, credential: str) -> None:
         """Count one request of somebody who is known. Raises HTTPException 429, which says when to ask again."""
         key = (tenant, subject, credential)
         if self._credentials is not None and (seconds := self._credentials.take(key)):
+            self._refused("credential")
             raise _too_many("requests with this credential", seconds)
         if self._tenants is not None and (seconds := self._tenants.take(tenant)):
             if self._credentials is not None:
                 self._credentials.give_back(key)
+            self._refused("tenant")
             raise _too_many("requests of this tenant", seconds)
 
     @contextlib.contextmanager
@@ -45,6 +56,7 @@ class Limits:
             yield
         except HTTPException as error:
             if error.status_code == 401 and (seconds := self._failed.take(_network(address))):
+                self._refused("address")
                 raise _too_many("failed attempts from this address", seconds) from error
             raise
 

@@ -116,15 +116,15 @@ class Metrics:
         if not result.passages:
             self._empty.labels(index, variant).inc()
 
-    def looked_up(self, cache: str, *, hit: bool) -> None:
-        """A lookup in the cache of that name, such as `embeddings` or `results`."""
+    def looked_up(self, cache: str, hit: bool) -> None:
+        """A lookup in the cache of that name, `results`, `embeddings` or `rewrites`."""
         if self.config.metrics:
             self._cache.labels(cache, "hit" if hit else "miss").inc()
 
     def answered(
         self, provider: str, model: str, prompt_tokens: int, completion_tokens: int, cost: float | None
     ) -> None:
-        """A provider of the configuration wrote an answer."""
+        """A call of a provider of the configuration took so many tokens; `model` is the configured one."""
         if not self.config.metrics:
             return
         self._tokens.labels(provider, model, "prompt").inc(prompt_tokens)
@@ -138,7 +138,7 @@ class Metrics:
             self._attempts.labels(provider, outcome).inc()
 
     def refused(self, limit: str) -> None:
-        """A limit refused a request: `key`, `tenant`, `concurrency`, or another word of a fixed list."""
+        """A limit refused a request: `credential`, `tenant`, `address`, `concurrency` or `timeout`."""
         if self.config.metrics:
             self._refusals.labels(limit).inc()
 

@@ -7,15 +7,19 @@ import contextlib
 
 import httpx
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from rag_pipelines.answers.breaker import LONGEST_REST, Breaker
 from rag_pipelines.answers.chat import ChatProvider
 from rag_pipelines.answers.costs import Meter
 from rag_pipelines.answers.failover import Failover, Progress
 from rag_pipelines.answers.failures import AnswerFailed
-from rag_pipelines.answers.values import Prompt, Task
+from rag_pipelines.answers.values import Prompt, Task, Tokens
 from rag_pipelines.config.answers import AnswersConfig, BreakerConfig
-from rag_pipelines_tests.answers.asking import GOOD, QUESTION, config, found, provider
+from rag_pipelines.core.stages import Watch, watched
+from rag_pipelines_tests.answers.asking import GOOD, QUESTION, answered, config, events, found, provider
 from rag_pipelines_tests.answers.llm_server import ChatEndpoint, Hang, Say, Send
 
 TASK = Task(QUESTION, found().passages, Prompt("t", "h", "system", "user"))
@@ -144,3 +148,46 @@ def test_forms_of_retry_after(value: str, wait: float | None) -> None:
     from rag_pipelines.answers.completions import refusal
 
     assert refusal(httpx.Response(429, headers={"Retry-After": value}), b"").retry_after == wait
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stage_lasts_while_a_provider_is_waited_for(
+    endpoint: ChatEndpoint, other: ChatEndpoint, stream: bool
+) -> None:
+    endpoint.does(DOWN)
+    other.does(Say(GOOD))
+    settings = config(provider(endpoint.url), provider(other.url, name="second", model="large"))
+    exporter = InMemorySpanExporter()
+    tracing = TracerProvider()
+    tracing.add_span_processor(SimpleSpanProcessor(exporter))
+    with watched(Watch(tracing.get_tracer("test"))) as watch:
+        events(settings, stream=stream)
+    spans = exporter.get_finished_spans()
+    first, *seconds = [dict(span.attributes or {}) for span in spans]
+    assert {span.name for span in spans} == {"answer"}
+    assert first == {
+        "rag.provider": "first",
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "m",
+        "error.type": "ProviderFailed",
+    }
+    # Streamed, each of the two sentences is waited for, and the end.
+    told = {"rag.provider": "second", "gen_ai.operation.name": "chat", "gen_ai.request.model": "large"}
+    assert seconds == [told] * (3 if stream else 1)
+    assert set(watch.spent) == {"answer"}
+
+
+def test_each_call_has_its_own_bill(endpoint: ChatEndpoint, other: ChatEndpoint) -> None:
+    endpoint.does(Say(GOOD, finish="content_filter"))
+    other.does(Say(GOOD))
+    prices = {"prompt": 2, "completion": 10}
+    first, second = answered(
+        config(provider(endpoint.url), provider(other.url, name="second", model="large", prices=prices))
+    ).written.bills
+    assert (first.provider, first.model, first.tokens.estimated, first.cost) == ("first", "m", True, None)
+    assert (second.provider, second.model, second.tokens) == ("second", "large", Tokens(1000, 50))
+    assert second.cost == pytest.approx(0.0025)
+    other.does(DOWN)
+    with pytest.raises(AnswerFailed) as failed:
+        answered(config(provider(endpoint.url), provider(other.url, name="second")))
+    assert [bill.provider for bill in failed.value.bills] == ["first"]

@@ -66,13 +66,15 @@ def test_keys_do_not_run_into_one_another() -> None:
 
 
 def test_a_question_is_embedded_once_a_model() -> None:
-    memories = Memories.of(CacheConfig(embeddings=10))
+    told: list[tuple[str, bool]] = []
+    memories = Memories.of(CacheConfig(embeddings=10), lambda *lookup: told.append(lookup))
     models = [Counting("one"), Counting("two")]
     first, second = (memories.embedder(model) for model in models)
     assert first.embed_query("why").tolist() == [3, 1]
     assert first.embed_query("why").tolist() == [3, 1]
     assert second.embed_query("why").tolist() == [3, 1]
     assert first.embed_query("how").tolist() == [3, 2]
+    assert told == [("embeddings", hit) for hit in (False, True, False, False)]
     assert (models[0].asked, models[1].asked) == (["why", "how"], ["why"])
     with pytest.raises(ValueError, match="read-only"):
         first.embed_query("why")[0] = 9

@@ -28,6 +28,7 @@ class Work:
     end: threading.Event = field(default_factory=threading.Event)
     began: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     app: FastAPI = field(default_factory=FastAPI)
+    refused: list[str] = field(default_factory=list)
 
     @property
     def gate(self) -> Gate:
@@ -52,7 +53,7 @@ def made(limits: LimitsConfig) -> Work:
 
     work = Work(app=FastAPI(lifespan=lifespan))
     work.app.state.gate = gate
-    work.app.add_middleware(Admission, gate=gate, config=limits)
+    work.app.add_middleware(Admission, gate=gate, config=limits, refused=work.refused.append)
     work.app.add_middleware(BodyLimit, limit=1000, seconds=limits.body_seconds)
     work.app.add_middleware(RequestIds)
     install(work.app)

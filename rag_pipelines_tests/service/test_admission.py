@@ -47,6 +47,7 @@ def test_who_finds_no_slot_waits_and_who_finds_no_place_is_refused_at_once() -> 
         work.end.set()
         assert [answer.result().status_code for answer in [*held, waiting]] == [200, 200, 200]
         assert (work.gate.active, work.gate.waiting, work.gate.refused) == (0, 0, 1)
+        assert work.refused == ["concurrency"]
 
 
 def test_who_waits_too_long_is_refused() -> None:
@@ -71,6 +72,7 @@ def test_late_work_is_answered_with_504_and_keeps_its_slot_until_its_thread_is_f
         work.end.set()
         wait_for(work, 0, 0)
         assert work.gate.timed_out == 1
+        assert work.refused == ["timeout", "concurrency"]
 
 
 def test_work_that_nobody_waits_for_costs_the_event_loop_nothing() -> None:

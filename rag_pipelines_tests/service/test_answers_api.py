@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import socket
 import threading
@@ -16,17 +15,47 @@ import uvicorn
 from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from rag_pipelines.core.events import Event
+from rag_pipelines.catalog.audit import head, newest_lines
+from rag_pipelines.catalog.store import Row
 from rag_pipelines.service.app import create_app
 from rag_pipelines_tests.answers.llm_server import ChatEndpoint, Hang, Say, Send, serve
 from rag_pipelines_tests.project import Project
 from rag_pipelines_tests.service.conftest import HIDDEN, SETTINGS, running
+from rag_pipelines_tests.service.test_authentication import bearer, made
+from rag_pipelines_tests.service.test_flags import WIDE, flagged, of_knowledge
+from rag_pipelines_tests.service.test_observing import samples, value
 from rag_pipelines_tests.service.test_search_api import assert_problem
 
 PATH = "/v1/indexes/knowledge/answer"
 QUESTION = "How many days of paid leave are there a year?"
 GOOD = "Everyone has thirty days of paid leave a year [1]."
-Told = tuple[TestClient, ChatEndpoint, list[Event]]
+
+
+class Log:
+    """The lines that the audit log got of searches and answers since it was last cleared, oldest first."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.since = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """What is there now does not count."""
+        with self.project.workspace() as workspace:
+            self.since = (head(workspace.catalog) or (0, ""))[0]
+
+    def lines(self, action: str = "answer") -> list[Row]:
+        """Those of one action, with their details read."""
+        with self.project.workspace() as workspace:
+            rows = newest_lines(workspace.catalog, 1000, action)[::-1]
+        return [{**row, "details": json.loads(row["details"])} for row in rows if row["seq"] > self.since]
+
+    def outcomes(self) -> list[str]:
+        """How answers ended."""
+        return [row["details"]["outcome"] for row in self.lines()]
+
+
+Told = tuple[TestClient, ChatEndpoint, Log]
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +66,12 @@ def endpoint() -> Iterator[ChatEndpoint]:
 
 
 @contextmanager
-def asking(project: Project, **answers: Any) -> Iterator[tuple[TestClient, list[Event]]]:
+def asking(project: Project, **answers: Any) -> Iterator[tuple[TestClient, Log]]:
     """The application with these settings, and what it remembers."""
     project.configure("service", {**SETTINGS, "answers": answers})
     with running(project) as client:
-        kept: list[Event] = []
-        app: Any = client.app
-        app.state.parts = dataclasses.replace(app.state.parts, audit=kept.append)
-        yield client, kept
-    project.configure("service", SETTINGS)
+        project.configure("service", SETTINGS)
+        yield client, Log(project)
 
 
 def one(endpoint: ChatEndpoint, **values: Any) -> dict[str, Any]:
@@ -103,21 +129,23 @@ def test_an_answer_with_everything_that_was_agreed(told: Told) -> None:
     marked = client.post(PATH, json={"query": QUESTION, "unsupported": "mark"}).json()
     assert [sentence["supported"] for sentence in marked["sentences"]] == [True, False]
 
-    search, event = kept[:2]
-    assert (search.action, event.action, event.target, event.actor) == (
-        "search",
-        "answer",
-        "knowledge",
-        "user:local",
-    )
-    assert event.request == answer["request_id"]
-    details = event.details
+    (search, _), (line, _) = kept.lines("search"), kept.lines()
+    for one in (search, line):
+        assert (one["target"], one["actor"], one["tenant"], one["credential"], one["request"]) == (
+            "knowledge",
+            "user:local",
+            "acme",
+            "none",
+            answer["request_id"],
+        )
+    details = line["details"]
     assert details["outcome"] == "answered"
     assert cited["doc_id"] in details["documents"]
+    assert details["documents"] == search["details"]["documents"]
     assert details["cited"] == [cited["doc_id"]]
     assert (details["provider"], details["usage"]["prompt_tokens"]) == ("chat", 1000)
-    assert "thirty" not in json.dumps(dict(details))
-    assert QUESTION not in json.dumps(dict(details))
+    assert "thirty" not in json.dumps(line)
+    assert QUESTION not in json.dumps(line)
 
 
 def test_events_of_a_stream(told: Told) -> None:
@@ -132,7 +160,8 @@ def test_events_of_a_stream(told: Told) -> None:
     assert sentence == end["sentences"][0]
     assert end["citations"] == start["citations"][:1]
     assert endpoint.requests[0]["stream"] is True
-    assert [event.details.get("outcome") for event in kept] == [None, "answered"]
+    assert kept.outcomes() == ["answered"]
+    assert len(kept.lines("search")) == 1
 
 
 def test_nothing_that_the_asker_may_not_read_is_sent_anywhere(told: Told) -> None:
@@ -171,8 +200,9 @@ def test_failures_are_problems(
         body = assert_problem(response, status, "chat", outcome)
         assert response.headers.get("retry-after") == wait
     assert [(one["provider"], one["outcome"]) for one in body["attempts"]] == [("chat", outcome)]
-    assert kept[-1].details["outcome"] == "failed"
-    assert kept[-1].details["attempts"] == [("chat", outcome)]
+    (line,) = kept.lines()
+    assert line["details"]["outcome"] == "failed"
+    assert line["details"]["attempts"] == [["chat", outcome]]
 
 
 def test_a_stream_that_breaks_ends_with_an_error(told: Told) -> None:
@@ -193,7 +223,7 @@ def test_a_fault_inside_tells_nothing(told: Told, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("rag_pipelines.answers.support.Supporter.check", broken)
     response = client.post(PATH, json={"query": QUESTION, "stream": stream})
     assert "secret" not in response.text
-    assert kept[-1].details["outcome"] == "failed"
+    assert kept.outcomes() == ["failed"]
     if stream:
         assert [name for name, _ in events(response.text)] == ["start", "error"]
         assert events(response.text)[1][1]["status"] == 500
@@ -250,12 +280,32 @@ def test_a_request_that_cannot_be_answered_is_a_problem_before_anything_is_sent(
     assert endpoint.requests == []
 
 
-def test_the_scope_is_its_own(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    client, _, _ = told
-    unknown = client.post("/v1/indexes/knowlege/answer", json={"query": "leave"})
+def test_an_index_that_there_is_not(told: Told) -> None:
+    unknown = told[0].post("/v1/indexes/knowlege/answer", json={"query": "leave"})
     assert_problem(unknown, 404, "did you mean 'knowledge'?")
-    monkeypatch.setattr("rag_pipelines.service.asking.SCOPES", {"search": ""})
-    assert_problem(client.post(PATH, json={"query": "leave"}), 403, "'answer'")
+
+
+def test_the_scope_is_its_own_and_the_log_names_the_key(project: Project) -> None:
+    settings = {name: value for name, value in SETTINGS.items() if name != "principal"}
+    project.configure("service", {**settings, "auth": {"mode": "authenticated"}})
+    answering, searching = made(project, scopes={"answer"}), made(project, scopes={"search"})
+    with running(project) as client:
+        project.configure("service", SETTINGS)
+        kept = Log(project)
+        refused = client.post(PATH, json={"query": QUESTION}, headers=bearer(searching.text))
+        assert_problem(refused, 403, "'answer'")
+        assert_problem(client.post(PATH, json={"query": QUESTION}), 401)
+        assert client.post(PATH, json={"query": QUESTION}, headers=bearer(answering.text)).status_code == 200
+        search = client.post(
+            "/v1/indexes/knowledge/search", json={"query": QUESTION}, headers=bearer(answering.text)
+        )
+        assert_problem(search, 403, "'search'")
+    (line,) = kept.lines()
+    assert (line["actor"], line["tenant"], line["credential"]) == (
+        "user:ana",
+        "acme",
+        f"key:{answering.id}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,7 +325,7 @@ def test_sentences_are_quoted_where_no_model_answers(
     assert answer["reason"].startswith(f"no model answered, so sentences are quoted: chat: {outcome}")
     assert (answer["usage"]["cost"], answer["prompt"]["hash"]) == (0, None)
     assert [name for name, _ in streamed] == ["start", "sentence", "end"]
-    assert kept[-1].details["provider"] == "extractive"
+    assert kept.lines()[-1]["details"]["provider"] == "extractive"
 
 
 def test_without_providers_answers_are_quoted(client: TestClient) -> None:
@@ -288,7 +338,7 @@ def test_without_providers_answers_are_quoted(client: TestClient) -> None:
 
 
 @contextmanager
-def listening(project: Project, kept: list[Event]) -> Iterator[str]:
+def listening(project: Project) -> Iterator[str]:
     """The application behind a real server; its base URL."""
     with project.workspace() as workspace:
         app = create_app(project.environment, workspace.configuration)
@@ -300,7 +350,6 @@ def listening(project: Project, kept: list[Event]) -> Iterator[str]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:
             client.get(f"{url}/healthz")
-        app.state.parts = dataclasses.replace(app.state.parts, audit=kept.append)
         try:
             yield url
         finally:
@@ -315,9 +364,9 @@ def test_a_client_that_goes_away_ends_the_call(
     endpoint.does(Say(f"{GOOD} There is more to come, and more.", hang_after=9) if stream else Hang())
     provider = one(endpoint, read_seconds=60, seconds=60)
     project.configure("service", {**SETTINGS, "answers": {"providers": [provider], "seconds": 60}})
-    kept: list[Event] = []
+    kept = Log(project)
     sent = json.dumps({"query": QUESTION, "stream": stream}).encode()
-    with listening(project, kept) as url:
+    with listening(project) as url:
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
             head = f"POST {PATH} HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\n"
             client.sendall(f"{head}Content-Length: {len(sent)}\r\n\r\n".encode() + sent)
@@ -328,10 +377,76 @@ def test_a_client_that_goes_away_ends_the_call(
             assert not endpoint.left.is_set()
         assert endpoint.left.wait(30)
     project.configure("service", SETTINGS)
-    assert [event.details.get("outcome") for event in kept if event.action == "answer"] == ["cancelled"]
+    assert kept.outcomes() == ["cancelled"]
 
 
 def test_a_provider_that_takes_too_long_is_a_problem(project: Project, endpoint: ChatEndpoint) -> None:
     endpoint.does(Hang())
     with asking(project, providers=[one(endpoint, read_seconds=0.2)], retries=0) as (client, _):
         assert_problem(client.post(PATH, json={"query": QUESTION}), 503, "nothing came for 0.2 s")
+
+
+def test_a_variant_that_answers_is_named(project: Project, client: TestClient) -> None:
+    assert "variant" not in client.post(PATH, json={"query": QUESTION}).json()
+    data = of_knowledge(variants={"wide": WIDE}, rules=[{"groups": ["staff"], "variant": "wide"}])
+    with flagged(project, data) as varied:
+        answer = varied.post(PATH, json={"query": QUESTION})
+        (*_, end) = events(varied.post(PATH, json={"query": QUESTION, "stream": True}).text)
+    assert answer.json()["variant"] == "wide"
+    assert end[1]["variant"] == "wide"
+    assert answer.headers["x-retrieval-variant"] == "wide"
+
+
+def test_what_answers_cost_and_what_was_refused_is_counted(project: Project, endpoint: ChatEndpoint) -> None:
+    endpoint.does(Say(GOOD), Send(b"{}", 500), Say(GOOD))
+    prices = {"prompt": 1, "completion": 1}
+    with asking(project, providers=[one(endpoint, prices=prices)], retries=0) as (client, _):
+        for status in (200, 503):
+            assert client.post(PATH, json={"query": QUESTION}).status_code == status
+        assert client.post(PATH, json={"query": QUESTION, "stream": True}).status_code == 200
+        found = samples(client)
+    assert value(found, "rag_provider_attempts_total", provider="chat", outcome="ok") == 2
+    assert value(found, "rag_provider_attempts_total", provider="chat", outcome="server_error") == 1
+    # By the configured name of the model; the endpoint calls it otherwise.
+    for kind, tokens in (("prompt", 2000), ("completion", 100)):
+        assert value(found, "rag_tokens_total", provider="chat", model="m", kind=kind) == tokens
+    assert value(found, "rag_cost_total", provider="chat", model="m") == pytest.approx(2100 / 1e6)
+    labels = {"index": "knowledge", "variant": "", "stage": "answer"}
+    assert value(found, "rag_stage_seconds_count", **labels) == 3
+
+
+def test_refusals_and_lookups_of_a_running_application_are_counted(project: Project) -> None:
+    limits = {"per_credential": {"per_second": 0.001, "burst": 4}}
+    project.configure("service", {**SETTINGS, "limits": limits, "cache": {"result_megabytes": 0}})
+    with running(project) as client:
+        project.configure("service", SETTINGS)
+        app: Any = client.app
+        registry = app.state.parts.metrics.registry
+
+        def lookups(outcome: str) -> float:
+            labels = {"cache": "embeddings", "outcome": outcome}
+            return registry.get_sample_value("rag_cache_lookups_total", labels) or 0.0
+
+        def ask(query: str) -> int:
+            answer = client.post("/v1/indexes/knowledge/search", json={"query": query})
+            return answer.status_code
+
+        assert ask("What opens models?") == 200
+        before = lookups("miss"), lookups("hit")
+        assert [ask("leave") for _ in range(4)] == [200, 200, 200, 429]
+        assert (lookups("miss") - before[0], lookups("hit") - before[1]) == (1, 2)
+        assert registry.get_sample_value("rag_refusals_total", {"limit": "credential"}) == 1
+
+
+def test_a_request_that_takes_too_long_is_counted(project: Project, endpoint: ChatEndpoint) -> None:
+    endpoint.does(Hang())
+    answers = {"providers": [one(endpoint, read_seconds=60, seconds=60)], "seconds": 60}
+    project.configure(
+        "service", {**SETTINGS, "answers": answers, "limits": {"answer_timeout_seconds": 0.5}}
+    )
+    with running(project) as client:
+        project.configure("service", SETTINGS)
+        kept = Log(project)
+        assert_problem(client.post(PATH, json={"query": QUESTION}), 504)
+        assert value(samples(client), "rag_refusals_total", limit="timeout") == 1
+    assert kept.outcomes() == ["cancelled"]

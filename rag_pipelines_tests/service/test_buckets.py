@@ -109,3 +109,18 @@ def test_addresses_of_one_ipv6_network_count_together() -> None:
     assert failing(limits, "2001:db8::ffff:2") == 429
     assert failing(limits, "2001:db8:0:1::1") == 401
     assert [failing(limits, None), failing(limits, "no address")] == [401, 429]
+
+
+def test_which_limit_refused_is_told_each_time() -> None:
+    told: list[str] = []
+    config = LimitsConfig(
+        per_credential=RateConfig(per_second=1, burst=1),
+        per_tenant=RateConfig(per_second=1, burst=2),
+        failed_attempts=RateConfig(per_second=1, burst=1),
+    )
+    limits = Limits(config, Clock(), refused=told.append)
+    for subject in ("ana", "ana", "bo", "cy"):
+        refused(limits, subject=subject)
+    for _ in range(3):
+        failing(limits, "10.0.0.1")
+    assert told == ["credential", "tenant", "address", "address"]

@@ -314,7 +314,7 @@ def test_hooks_abstentions_and_the_bound_on_tenants() -> None:
     metrics.looked_up("results", hit=False)
     metrics.answered("local", "llama", 120, 30, 0.25)
     metrics.attempted("local", "timeout")
-    metrics.refused("key")
+    metrics.refused("credential")
 
     def sample(name: str, **labels: str) -> float | None:
         return metrics.registry.get_sample_value(name, labels)
