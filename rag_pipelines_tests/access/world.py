@@ -18,6 +18,7 @@ from rag_pipelines.core.types import Classification, StoredPoint
 from rag_pipelines.index.server import ServerEngine
 from rag_pipelines.pipeline.rollback import rollback
 from rag_pipelines.service.app import create_app
+from rag_pipelines.service.identity import Everybody
 from rag_pipelines_tests.access.corpus import SOURCES, Asker, Corpus, Rights, lines
 from rag_pipelines_tests.benchmarks.synthetic_parts import HashEmbedder
 from rag_pipelines_tests.project import Parts, Project, scratch_folder
@@ -70,8 +71,7 @@ class Served:
             groups=asker.groups,
             clearance=Classification(asker.clearance),
         )
-        service = parts.configuration.service.model_copy(update={"principal": principal})
-        app.state.parts = replace(parts, configuration=replace(parts.configuration, service=service))
+        app.state.parts = replace(parts, authentication=Everybody(principal))
 
 
 @dataclass
