@@ -441,9 +441,7 @@ def test_refusals_and_lookups_of_a_running_application_are_counted(project: Proj
 def test_a_request_that_takes_too_long_is_counted(project: Project, endpoint: ChatEndpoint) -> None:
     endpoint.does(Hang())
     answers = {"providers": [one(endpoint, read_seconds=60, seconds=60)], "seconds": 60}
-    project.configure(
-        "service", {**SETTINGS, "answers": answers, "limits": {"answer_timeout_seconds": 0.5}}
-    )
+    project.configure("service", {**SETTINGS, "answers": answers, "limits": {"answer_timeout_seconds": 0.5}})
     with running(project) as client:
         project.configure("service", SETTINGS)
         kept = Log(project)
