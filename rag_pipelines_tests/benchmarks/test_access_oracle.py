@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from rag_pipelines_tests.access import oracle
 from rag_pipelines_tests.access.corpus import Case
 from rag_pipelines_tests.access.world import World
 from rag_pipelines_tests.benchmarks import access_oracle
 
 
 def test_cases_are_counted_and_differences_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, asked = access_oracle.judge, []
+    real, asked = oracle.judge, []
 
     def judge(world: World, case: Case) -> list[str]:
         asked.append(case)

@@ -21,12 +21,14 @@ from rag_pipelines.service.app import create_app
 from rag_pipelines_tests.answers.llm_server import ChatEndpoint, Hang, Say, Send, serve
 from rag_pipelines_tests.project import Project
 from rag_pipelines_tests.service.conftest import HIDDEN, SETTINGS, running
+from rag_pipelines_tests.service.otlp_collector import attributes, collecting, tree
 from rag_pipelines_tests.service.test_authentication import bearer, made
 from rag_pipelines_tests.service.test_flags import WIDE, flagged, of_knowledge
 from rag_pipelines_tests.service.test_observing import samples, value
 from rag_pipelines_tests.service.test_search_api import assert_problem
 
 PATH = "/v1/indexes/knowledge/answer"
+ROUTE = "/v1/indexes/{index}/answer"
 QUESTION = "How many days of paid leave are there a year?"
 GOOD = "Everyone has thirty days of paid leave a year [1]."
 
@@ -248,7 +250,7 @@ def test_the_response_is_what_the_document_says(told: Told) -> None:
     client, endpoint, _ = told
     endpoint.does(Say(GOOD))
     document = client.get("/openapi.json").json()
-    operation = document["paths"]["/v1/indexes/{index}/answer"]["post"]
+    operation = document["paths"][ROUTE]["post"]
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     assert "text/event-stream" in operation["responses"]["200"]["content"]
     answer = client.post(PATH, json={"query": QUESTION}).json()
@@ -448,3 +450,30 @@ def test_a_request_that_takes_too_long_is_counted(project: Project, endpoint: Ch
         assert_problem(client.post(PATH, json={"query": QUESTION}), 504)
         assert value(samples(client), "rag_refusals_total", limit="timeout") == 1
     assert kept.outcomes() == ["cancelled"]
+
+
+def test_an_answer_is_in_the_tree_of_spans_and_its_words_are_not(
+    project: Project,
+    endpoint: ChatEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endpoint.does(Say(f"{GOOD} Seven days move into the next year [1]."))
+    answers = {"providers": [one(endpoint)], "support": {"terms_weight": 1, "threshold": 0.6}}
+    project.configure("service", {**SETTINGS, "answers": answers, "telemetry": {"traces": True}})
+    with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with running(project) as client:
+            project.configure("service", SETTINGS)
+            for stream in (False, True):
+                assert client.post(PATH, json={"query": QUESTION, "stream": stream}).status_code == 200
+    whole, streamed = [below for name, below in tree(collector.spans) if name == f"POST {ROUTE}"]
+    assert [name for name, _ in whole] == ["retrieve", "answer"]  # type: ignore[misc]
+    assert [name for name, _ in streamed] == ["retrieve", "answer", "answer", "answer"]  # type: ignore[misc]
+    said = [attributes(span) for span in collector.spans if span.name == "answer"]
+    told = {"rag.provider": "chat", "gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
+    assert said == [told] * 4
+    exported = b"".join(collector.bodies)
+    for hidden in (QUESTION, "paid leave a year", "Seven days"):
+        assert hidden.encode() not in exported
+    assert "detach" not in caplog.text
