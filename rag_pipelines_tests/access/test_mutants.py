@@ -13,10 +13,12 @@ from unittest.mock import patch
 
 import pytest
 
+from rag_pipelines.config.limits import CacheConfig
 from rag_pipelines.core.filters import EVERYTHING, All, Condition, Match, MatchAny, Not, Range
 from rag_pipelines.retrieval import locations, search, suggestions
 from rag_pipelines.retrieval.locations import Reach
 from rag_pipelines.service import documents, standing
+from rag_pipelines.service.caching import ResultCache
 from rag_pipelines_tests.access.corpus import SOURCES, Corpus, Rights, draw_case, draw_corpus, draw_paper
 from rag_pipelines_tests.access.oracle import judge
 from rag_pipelines_tests.access.world import World, built
@@ -120,7 +122,18 @@ def worlds() -> Iterator[list[World]]:
             seed += 1
             if len(corpus.first.keys() - corpus.second.keys()) >= 2:
                 found.append(closing.enter_context(built(corpus, parts)))
+        for world in found:
+            forget(world)
         yield found
+
+
+def forget(world: World) -> None:
+    """No result is kept: one that a mutant gave would be taken for the next one's."""
+    for served in world.served.values():
+        app: Any = served.client.app
+        kept = app.state.parts
+        cache = ResultCache(CacheConfig(result_megabytes=0), kept.searchers)
+        app.state.parts = replace(kept, cache=cache)
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def test_up_serves_search_and_the_dagster_ui_runs_a_changed_source_and_stops_who
     printed = up.printed()
     assert f"http://127.0.0.1:{up.dagster_port}" in printed
     assert f"curl -s http://127.0.0.1:{up.port}/v1/indexes/knowledge/search" in printed
-    assert "answering as local of tenant" in printed
+    assert "NO AUTHENTICATION: bound to 127.0.0.1 only, answering everybody as local of tenant" in printed
     assert up.passages("ERR_4217")["passages"][0]["uri"] == "pump.md"
 
     client = DagsterGraphQLClient("127.0.0.1", port_number=up.dagster_port)
