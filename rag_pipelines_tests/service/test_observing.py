@@ -328,7 +328,7 @@ def test_hooks_abstentions_and_the_bound_on_tenants() -> None:
     assert sample("rag_tokens_total", provider="local", model="llama", kind="completion") == 30
     assert sample("rag_cost_total", provider="local", model="llama") == 0.25
     assert sample("rag_provider_attempts_total", provider="local", outcome="timeout") == 1
-    assert sample("rag_refusals_total", limit="key") == 1
+    assert sample("rag_refusals_total", limit="credential") == 1
 
 
 def test_metrics_on_a_port_of_their_own_or_off(project: Project) -> None:
