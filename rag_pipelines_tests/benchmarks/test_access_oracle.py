@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from rag_pipelines_tests.access import oracle
 from rag_pipelines_tests.access.corpus import Case
 from rag_pipelines_tests.access.world import World
 from rag_pipelines_tests.benchmarks import access_oracle
 
 
 def test_cases_are_counted_and_differences_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, asked = access_oracle.judge, []
+    asked: list[Case] = []
 
     def judge(world: World, case: Case) -> list[str]:
         asked.append(case)
-        return real(world, case) if len(asked) == 1 else ["one", "two"]
+        return oracle.judge(world, case) if len(asked) == 1 else ["one", "two"]
 
     monkeypatch.setattr(access_oracle, "judge", judge)
     found = access_oracle.run(3, engines=("edge",), askers=2)
