@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ ALIKE = 0.95
 
 RANK_BONUS = 0.2
 """What standing in the first passage adds, halved with each place: retrieval has read more than the sentence."""
+
+HEADING_WORDS = 8
+_HEADING = re.compile(r"[^\n\d|]*[^\s\d|.?!:;,…。！？]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Extractive:
         places: dict[str, list[int]] = {}
         found: list[_Quoted] = []
         for number, passage in enumerate(passages, 1):
-            above = {passage.title, *passage.citation.heading_path}
+            above = {passage.title, *passage.citation.heading_path, *_headings(passage.text)}
             for position, text in enumerate(sentences_of(passage.text)):
                 if text in above:
                     continue
@@ -103,3 +107,12 @@ class Extractive:
             (weight(mine) + weight(above[one.number - 1] - mine) / 2) / total
             for mine, one in zip(own, found, strict=True)
         ]
+
+
+def _headings(text: str) -> set[str]:
+    """Lines that head what follows them: a passage of several sections has some that its citation does not name.
+
+    Few words, no number and no end of a sentence, alone between blank lines and not at the end.
+    """
+    lines = [block.strip() for block in text.split("\n\n")][:-1]
+    return {line for line in lines if len(line.split()) <= HEADING_WORDS and _HEADING.fullmatch(line)}

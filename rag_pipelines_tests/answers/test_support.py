@@ -133,3 +133,13 @@ def test_how_many_are_quoted_and_what_is_left_out(reading: Reading) -> None:
     headed = replace(passage(1, "Pump\n\nIt starts at noon.", "Pump"))
     assert quoted(reading, "Pump", headed, nearness=0) == [Draft("It starts at noon.", (1,))]
     assert quoted(reading, "Pump", passage(1, "Pump", "Pump")) == []
+
+
+def test_headings_within_a_passage_answer_nothing(reading: Reading) -> None:
+    text = "Annual leave\n\nStaff have 30 days.\n\nLeave in 2026\n\nAsk early.\n\n- Bremen\n\nLeave desk, ground floor"
+    quotes = {
+        one.text
+        for one in quoted(reading, "annual leave", passage(1, text, "Rules"), nearness=0, sentences=9)
+    }
+    assert "Annual leave" not in quotes
+    assert {"Staff have 30 days.", "Leave in 2026", "Leave desk, ground floor"} <= quotes
