@@ -145,9 +145,9 @@ def test_judging_is_off_where_nothing_is_done(project: Project) -> None:
 
 
 def timeless(project: Project) -> dict[str, dict[str, Any]]:
-    """Every visible point without the time of its file."""
+    """Every visible point without the time and the folder of its file."""
     return {
-        chunk_id: {name: value for name, value in payload.items() if name != "modified_at"}
+        chunk_id: {name: value for name, value in payload.items() if name not in ("modified_at", "link")}
         for chunk_id, payload in project.visible().items()
     }
 
