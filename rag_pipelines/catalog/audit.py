@@ -82,10 +82,11 @@ def _held_head(tx: Transaction) -> tuple[int, str]:
     held = sa.select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update()
     row = tx.execute(held).first()
     if row is None:
-        if tx.execute(sa.select(audit_lines.c.seq).limit(1)).first() is not None:
-            raise CatalogError("the head of the audit log is gone: run `rag-pipelines audit verify`")
+        # Another's first line may be committed meanwhile: only a head of one's own beside lines is a wrong one.
         upsert(tx, audit_head, [{"id": 1, "seq": 0, "hash": GENESIS, "first": 1}], update=())
         row = tx.execute(held).one()
+        if row.seq == 0 and tx.execute(sa.select(audit_lines.c.seq).limit(1)).first() is not None:
+            raise CatalogError("the head of the audit log is gone: run `rag-pipelines audit verify`")
     return int(row.seq), str(row.hash)
 
 

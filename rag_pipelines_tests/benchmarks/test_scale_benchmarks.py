@@ -30,7 +30,7 @@ ENOUGH = 1500
 
 WHEN = {"touched", "tick", "seen_at", "since", "revised_at", "created_at", "published_at", "updated_at"}
 WHEN |= {"listed_at", "synced_at", "at"}
-LEFT_OUT = {"latencies", "sync_counts"}
+LEFT_OUT = {"latencies", "sync_counts", "audit_head", "audit_lines"}
 
 
 @contextmanager

@@ -66,6 +66,7 @@ def test_the_same_question_is_answered_from_memory_under_an_id_of_its_own(client
 )
 def test_everything_in_the_request_counts(client: TestClient, other: dict[str, Any]) -> None:
     query = f"valve {json.dumps(other)}"
+    assert client.get("/readyz").status_code == 200  # from then on there is a snapshot to keep answers of
     assert ask(client, query)[0] == "miss"
     assert ask(client, query, **other)[0] == "miss"
     assert ask(client, query, **other)[0] == "hit"
