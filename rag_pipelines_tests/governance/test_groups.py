@@ -15,7 +15,7 @@ from rag_pipelines.catalog.store import Catalog
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.events import Event
 from rag_pipelines.governance.group_files import read_groups
-from rag_pipelines.governance.groups import FileDirectory, TableDirectory, groups_of, import_groups
+from rag_pipelines.governance.groups import Directory, FileDirectory, TableDirectory, groups_of, import_groups
 from rag_pipelines.governance.identity import NotEntitled, Unjudged
 
 GROUPS = """\
@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_read_gives_and_refuses_nothing(file: Path, text: 
 def test_file_and_catalog_add_to_one_another(catalog: Catalog, file: Path) -> None:
     rows: frozenset[Membership] = frozenset({("acme", "all", "group:everybody"), ("acme", "x", "user:ana")})
     import_groups(catalog, frozenset({"acme"}), rows, by="ops", audit=ignore)
-    both = [TableDirectory(catalog), FileDirectory(file)]
+    both: list[Directory] = [TableDirectory(catalog), FileDirectory(file)]
     assert groups_of(both, "acme", "ana") == ("all", "everybody", "staff", "x")
 
 
