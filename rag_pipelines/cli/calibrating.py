@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rag_pipelines.cli.inspect import Index, Json
+from rag_pipelines.cli.inspect import AskAs, Index, Json
 from rag_pipelines.cli.output import TerminalProgress, failures, print_json, print_table, say, tell
 from rag_pipelines.config.calibration import Calibration
 from rag_pipelines.config.environment import read_environment
@@ -16,7 +16,7 @@ from rag_pipelines.config.load import load_configuration
 from rag_pipelines.core.ports import Progress
 from rag_pipelines.core.types import OPERATOR
 from rag_pipelines.evaluation.calibration import calibrate as fitted
-from rag_pipelines.evaluation.suites import find_suite, load_suite
+from rag_pipelines.evaluation.suites import named_suite
 from rag_pipelines.governance.access import read_principal
 from rag_pipelines.pipeline.progress import Silent
 from rag_pipelines.retrieval.abstention import Evidence
@@ -45,17 +45,14 @@ def calibrate(
     version: Annotated[
         int | None, typer.Option("--version", help="Ask this version, not the live one.")
     ] = None,
-    principal: Annotated[
-        Path | None,
-        typer.Option("--as", help="JSON file: subject, tenant, groups, clearance. Ask as somebody."),
-    ] = None,
+    principal: AskAs = None,
     as_json: Json = False,
 ) -> None:
     """Write the calibration of an index."""
     with failures(as_json):
         environment = read_environment()
         configuration = load_configuration(environment.configs)
-        found = load_suite(find_suite(environment.configs, suite), environment.configs.parent)
+        found = named_suite(environment.configs, suite)
         config = configuration.index_named(index or found.config.index)
         who = read_principal(principal) if principal is not None else OPERATOR
         abstention = config.retrieval.abstention

@@ -13,7 +13,7 @@ from rag_pipelines.blobs import BlobStore, open_blobs
 from rag_pipelines.catalog import evaluations
 from rag_pipelines.catalog.store import open_catalog
 from rag_pipelines.cli.evaluation_output import print_evaluations, print_summary, summary_json
-from rag_pipelines.cli.inspect import Index, Json
+from rag_pipelines.cli.inspect import AskAs, Index, Json
 from rag_pipelines.cli.output import TerminalProgress, failures, print_json, say
 from rag_pipelines.config.environment import Environment, read_environment
 from rag_pipelines.config.load import load_configuration
@@ -32,7 +32,7 @@ from rag_pipelines.evaluation.records import (
 )
 from rag_pipelines.evaluation.report import render, write_report
 from rag_pipelines.evaluation.runs import PassageRef, Run, read_run
-from rag_pipelines.evaluation.suites import IndexDocument, Suite, find_suite, load_suite
+from rag_pipelines.evaluation.suites import IndexDocument, Suite, named_suite
 from rag_pipelines.evaluation.summary import compare, slices_of, summarise
 from rag_pipelines.evaluation.tracking import log_run, open_client
 from rag_pipelines.governance.access import read_principal
@@ -70,10 +70,7 @@ def evaluate(
     report: Annotated[
         Path | None, typer.Option("--report", help="Write a page with plots and the questions that lost.")
     ] = None,
-    principal: Annotated[
-        Path | None,
-        typer.Option("--as", help="JSON file: subject, tenant, groups, clearance. Ask as somebody."),
-    ] = None,
+    principal: AskAs = None,
     variant: Annotated[
         str | None, typer.Option("--variant", help="Measure this variant of configs/flags.yaml.")
     ] = None,
@@ -84,7 +81,7 @@ def evaluate(
     with failures(as_json):
         environment = read_environment()
         configuration = load_configuration(environment.configs)
-        found = load_suite(find_suite(environment.configs, suite), environment.configs.parent)
+        found = named_suite(environment.configs, suite)
         name = configuration.index_named(index or found.config.index).index
         if variant is not None:
             configuration = configuration.with_variant(name, variant)

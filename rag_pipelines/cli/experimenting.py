@@ -22,7 +22,7 @@ from rag_pipelines.evaluation.experiments import Row, rows_of
 from rag_pipelines.evaluation.grids import read_experiment, variants_of
 from rag_pipelines.evaluation.report import write_report
 from rag_pipelines.evaluation.runs import write_whole
-from rag_pipelines.evaluation.suites import Suite, find_suite, load_suite
+from rag_pipelines.evaluation.suites import Suite, named_suite
 from rag_pipelines.pipeline.progress import Silent
 from rag_pipelines.pipeline.workspace import open_workspace
 
@@ -69,7 +69,7 @@ def _run(file: Path, report: Path | None, progress: Progress, again: bool) -> tu
     with open_workspace(environment) as workspace:
         configuration = workspace.configuration
     read, config = read_experiment(file)
-    suite = load_suite(find_suite(environment.configs, config.suite), environment.configs.parent)
+    suite = named_suite(environment.configs, config.suite)
     variants = variants_of(read, config, configuration)
     lab = laboratory(environment, configuration, config.experiment, suite, progress, again)
     corpus, measured = run_variants(lab, variants, _announce)

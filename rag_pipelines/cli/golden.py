@@ -19,7 +19,7 @@ from rag_pipelines.evaluation.asked import asked_of
 from rag_pipelines.evaluation.asking import inventory
 from rag_pipelines.evaluation.candidates import propose, read_asked
 from rag_pipelines.evaluation.goldens import freeze, lint
-from rag_pipelines.evaluation.suites import find_suite, load_suite
+from rag_pipelines.evaluation.suites import find_suite, named_suite
 from rag_pipelines.retrieval.opening import Searchers
 
 Name = Annotated[str, typer.Argument(metavar="SUITE", help="Name of a suite in configs/eval.")]
@@ -49,7 +49,7 @@ def lint_suite(suite: Name, index: Index = None, as_json: Json = False) -> None:
     with failures(as_json):
         environment = read_environment()
         configuration = load_configuration(environment.configs)
-        found = load_suite(find_suite(environment.configs, suite), environment.configs.parent)
+        found = named_suite(environment.configs, suite)
         with Searchers(environment, configuration) as searchers:
             searcher = searchers.get(configuration.index_named(index or found.config.index).index)
             number, _, _ = searcher.scroll_reader(None)
@@ -107,7 +107,7 @@ def propose_candidates(
     """Propose; nothing is written."""
     with failures(as_json):
         environment = read_environment()
-        found = load_suite(find_suite(environment.configs, suite), environment.configs.parent)
+        found = named_suite(environment.configs, suite)
         rows = [row for path in files or [] for row in read_asked(path)]
         if from_catalog:
             configuration = load_configuration(environment.configs)

@@ -18,6 +18,9 @@ from rag_pipelines.pipeline.workspace import Workspace, open_workspace
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Index = Annotated[str | None, typer.Option("--index", help="Name of the index; by default the only one.")]
+AskAs = Annotated[
+    Path | None, typer.Option("--as", help="JSON file: subject, tenant, groups, clearance. Ask as somebody.")
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -113,6 +113,11 @@ def load_suite(path: Path, root: Path) -> Suite:
     return read_suite(file, validate(file, EvaluationConfig), root)
 
 
+def named_suite(configs: Path, name: str) -> Suite:
+    """The suite of that name below `configs`, whose parent its paths resolve against. Raises ConfigError."""
+    return load_suite(find_suite(configs, name), configs.parent)
+
+
 def read_suite(file: ConfigFile, config: EvaluationConfig, root: Path) -> Suite:
     """The suite that `config`, read from `file`, describes. Raises ConfigError with every mistake."""
     folder = root / (config.path or "")

@@ -15,7 +15,7 @@ from rag_pipelines.evaluation.asking import ask_index, documents_of
 from rag_pipelines.evaluation.records import store_run
 from rag_pipelines.evaluation.runs import Run
 from rag_pipelines.evaluation.significance import holm
-from rag_pipelines.evaluation.suites import Suite, find_suite, load_suite
+from rag_pipelines.evaluation.suites import Suite, named_suite
 from rag_pipelines.evaluation.summary import Slices, compare, percentile, slices_of, summarise
 from rag_pipelines.pipeline.candidates import Candidate, opened_searcher
 from rag_pipelines.pipeline.workspace import Workspace
@@ -33,7 +33,7 @@ def load_suites(workspace: Workspace, gates: Sequence[SuiteGate]) -> list[Suite]
     configs = workspace.environment.configs
     found = []
     for gate in gates:
-        suite = load_suite(find_suite(configs, gate.suite), configs.parent)
+        suite = named_suite(configs, gate.suite)
         wanted = {*gate.floors, *(gate.not_worse.measures if gate.not_worse else ())}
         missing = sorted(wanted - set(suite.config.measures))
         if missing:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from rag_pipelines.config.calibration import read_calibration
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
+from rag_pipelines_tests.evaluation.samples import HEADER, write_suite
 from rag_pipelines_tests.project import Project
 
 ANSWERED = {
@@ -53,22 +53,17 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     project = Project(tmp_path_factory.mktemp("calibrated"))
     for name, text in PAGES.items():
         project.write(name, text)
-    suite = project.root / "suite"
-    (suite / "qrels").mkdir(parents=True)
     rows = [
         {"_id": f"y{place}-{name}", "text": text, "metadata": {"page": name}}
         for name, texts in ANSWERED.items()
         for place, text in enumerate(texts)
     ]
-    judged = [f"{row['_id']}\tdocs/{row['metadata']['page']}\t1\n" for row in rows]  # type: ignore[index]
+    judged = [f"{row['_id']}\tdocs/{row['metadata']['page']}\t1" for row in rows]  # type: ignore[index]
     rows += [
         {"_id": f"n{place}", "text": text, "metadata": {"answerable": False, "page": "none"}}
         for place, text in enumerate(OTHERS)
     ]
-    (suite / "queries.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    (suite / "qrels" / "test.tsv").write_text(
-        "query-id\tcorpus-id\tscore\n" + "".join(judged), encoding="utf-8"
-    )
+    write_suite(project.root / "suite", rows, [HEADER, *judged])
     values = {"suite": "pages", "path": "suite", "judged_id": "source/uri", "measures": ["RR@10"]}
     project.configure("eval/pages", values)
     project.sync()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from rag_pipelines.evaluation.runs import read_run
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
+from rag_pipelines_tests.evaluation.samples import HEADER, write_suite
 from rag_pipelines_tests.project import Project
 
 QUERIES = (
@@ -17,7 +17,7 @@ QUERIES = (
     {"_id": "n1", "text": "Who won the race?", "metadata": {"answerable": False}},
 )
 SLICES = ["source", "tenant", "language", "media_type", "topic"]
-QRELS = "query-id\tcorpus-id\tscore\nq1\tdocs/leave.md\t1\nq2\tdocs/pump.md\t1\n"
+QRELS = (HEADER, "q1\tdocs/leave.md\t1", "q2\tdocs/pump.md\t1")
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +26,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     project = Project(tmp_path_factory.mktemp("asked"))
     for name, text in PAGES.items():
         project.write(name, text)
-    suite = project.root / "suite"
-    (suite / "qrels").mkdir(parents=True)
-    (suite / "queries.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in QUERIES), encoding="utf-8")
-    (suite / "qrels" / "test.tsv").write_text(QRELS, encoding="utf-8")
+    write_suite(project.root / "suite", QUERIES, QRELS)
     values = {"suite": "pages", "path": "suite", "judged_id": "source/uri", "slices": SLICES}
     project.configure("eval/pages", {**values, "measures": ["nDCG@10", "RR@10"]})
     project.sync()

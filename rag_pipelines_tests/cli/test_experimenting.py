@@ -16,13 +16,14 @@ from rag_pipelines.evaluation.running import run_suite
 from rag_pipelines.pipeline import experiment as pipeline_experiment
 from rag_pipelines.pipeline.workspace import Workspace
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
+from rag_pipelines_tests.evaluation.samples import HEADER, write_suite
 from rag_pipelines_tests.project import Project
 
 QUERIES = (
     {"_id": "q1", "text": "How many days of leave do I have?"},
     {"_id": "q2", "text": "What does ERR_4217 mean?"},
 )
-QRELS = "query-id\tcorpus-id\tscore\nq1\tleave.md\t1\nq2\tpump.md\t1\n"
+QRELS = (HEADER, "q1\tleave.md\t1", "q2\tpump.md\t1")
 GRID = {
     "chunking": {"usual": {}, "short": {"max_tokens": 16}},
     "retrieval": {"bm25": {"mode": "sparse"}, "all": {}},
@@ -35,10 +36,7 @@ def commands(tmp_path: Path) -> Commands:
     project = Project(tmp_path / "project")
     for name, text in PAGES.items():
         project.write(name, text)
-    suite = project.root / "suite"
-    (suite / "qrels").mkdir(parents=True)
-    (suite / "queries.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in QUERIES), encoding="utf-8")
-    (suite / "qrels" / "test.tsv").write_text(QRELS, encoding="utf-8")
+    write_suite(project.root / "suite", QUERIES, QRELS)
     project.configure("eval/pages", {"suite": "pages", "path": "suite", "measures": ["RR@10"]})
     text = yaml.safe_dump({"experiment": "tried", "suite": "pages", "grid": GRID}, sort_keys=False)
     (project.root / "tried.yaml").write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
-from rag_pipelines_tests.pipeline.test_gates import GATES, spoil, write_suite
+from rag_pipelines_tests.pipeline.test_gates import GATES, spoil, write_pages
 from rag_pipelines_tests.project import Project
 
 
@@ -18,7 +18,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Commands:
     project = Project(tmp_path_factory.mktemp("refused"))
     for name, text in PAGES.items():
         project.write(name, text)
-    write_suite(project)
+    write_pages(project)
     project.index("knowledge", gates=GATES)
     project.sync()
     spoil(project)

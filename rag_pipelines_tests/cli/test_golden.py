@@ -13,13 +13,14 @@ from rag_pipelines.catalog.searches import Search, save_searches
 from rag_pipelines.core.ids import document_id
 from rag_pipelines_tests.catalog.rows import listed
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
+from rag_pipelines_tests.evaluation.samples import HEADER, write_suite
 from rag_pipelines_tests.project import Project
 
 QUERIES = (
     {"_id": "q1", "text": "How many days of leave do I have?"},
     {"_id": "q2", "text": "What does ERR_4217 mean?"},
 )
-QRELS = "query-id\tcorpus-id\tscore\nq1\tleave.md\t1\nq2\tpump.md\t1\n"
+QRELS = (HEADER, "q1\tleave.md\t1", "q2\tpump.md\t1")
 
 
 @pytest.fixture
@@ -28,10 +29,7 @@ def commands(tmp_path: Path) -> Commands:
     project = Project(tmp_path / "project")
     for name, text in PAGES.items():
         project.write(name, text)
-    suite = project.root / "suite"
-    (suite / "qrels").mkdir(parents=True)
-    (suite / "queries.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in QUERIES), encoding="utf-8")
-    (suite / "qrels" / "test.tsv").write_text(QRELS, encoding="utf-8")
+    write_suite(project.root / "suite", QUERIES, QRELS)
     project.configure("eval/pages", {"suite": "pages", "path": "suite", "measures": ["RR@10"]})
     return Commands(project)
 
@@ -46,7 +44,7 @@ def test_lint_and_freeze(commands: Commands) -> None:
     assert commands.json("eval", "pages")["queries"] == 2
 
     qrels = commands.project.root / "suite" / "qrels" / "test.tsv"
-    qrels.write_text(QRELS.replace("pump.md", "pumps.md"), encoding="utf-8")
+    qrels.write_text(qrels.read_text("utf-8").replace("pump.md", "pumps.md"), encoding="utf-8")
     refused = commands.run("eval", "pages")
     assert refused.exit_code == 1
     assert "the suite was frozen, and its content has changed since" in refused.stderr

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from rag_pipelines.evaluation.runs import read_run
 from rag_pipelines.service.app import create_app
 from rag_pipelines_tests.cli.conftest import PAGES, Commands
+from rag_pipelines_tests.evaluation.samples import HEADER, write_suite
 from rag_pipelines_tests.project import Project
 
 PRINCIPAL = {"subject": "local", "tenant": "acme", "groups": ["staff"], "clearance": "internal"}
@@ -38,12 +39,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Commands:
         project.write(name, text)
     for name, text in PAGES.items():
         project.write(name, f"{text}\nThe board leaves salaries as they are.\n", "board")
-    suite = project.root / "suite"
-    (suite / "qrels").mkdir(parents=True)
     rows = [{"_id": name, "text": text} for name, text in QUESTIONS.items()]
-    (suite / "queries.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    judged = "".join(f"{name}\tdocs/leave.md\t1\n" for name in QUESTIONS)
-    (suite / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}", encoding="utf-8")
+    judged = [f"{name}\tdocs/leave.md\t1" for name in QUESTIONS]
+    write_suite(project.root / "suite", rows, [HEADER, *judged])
     values = {"suite": "pages", "path": "suite", "judged_id": "source/uri", "k": 10, "measures": ["RR@10"]}
     project.configure("eval/pages", values)
     project.configure("service", {"principal": PRINCIPAL})

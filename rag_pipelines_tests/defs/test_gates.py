@@ -7,7 +7,7 @@ import pytest
 
 from rag_pipelines.defs.run import run_sync
 from rag_pipelines_tests.defs.conftest import execute
-from rag_pipelines_tests.pipeline.test_gates import GATES, spoil, write_suite
+from rag_pipelines_tests.pipeline.test_gates import GATES, spoil, write_pages
 from rag_pipelines_tests.project import Project
 
 
@@ -17,7 +17,7 @@ def gated(project: Project) -> Project:
     project.write("leave.md", "# Leave\n\nEveryone has thirty days of paid leave a year.\n")
     project.write("travel.md", "# Travel\n\nHotels cost at most 140 euros a night.\n")
     project.write("pump.md", "# Pump P-880\n\nError ERR_4217 means that the inlet valve is blocked.\n")
-    write_suite(project)
+    write_pages(project)
     project.index("knowledge", gates=GATES)
     return project
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -20,6 +19,7 @@ from rag_pipelines.pipeline import gates, suite_gates
 from rag_pipelines.pipeline.gates import Verdict, judged_candidate
 from rag_pipelines.pipeline.publish import Override, Published, publish
 from rag_pipelines.pipeline.writers import opened_writer
+from rag_pipelines_tests.evaluation.samples import HEADER, write_suite
 from rag_pipelines_tests.pipeline.conftest import PUMP
 from rag_pipelines_tests.project import STAFF, Project
 
@@ -35,22 +35,18 @@ GATES: dict[str, Any] = {
 SPOILT = "# Weather\n\nIt rains in the morning, and nothing of what was here before is said any more.\n"
 
 
-def write_suite(project: Project, **values: Any) -> None:
+def write_pages(project: Project, **values: Any) -> None:
     """One question a page, judged by its uri."""
-    folder = project.root / "suite"
-    (folder / "qrels").mkdir(parents=True, exist_ok=True)
-    rows = [json.dumps({"_id": name, "text": text}) for name, (text, _) in QUESTIONS.items()]
-    (folder / "queries.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    rows = [{"_id": name, "text": text} for name, (text, _) in QUESTIONS.items()]
     judged = [f"{name}\t{uri}\t1" for name, (_, uri) in QUESTIONS.items()]
-    lines = "\n".join(["query-id\tcorpus-id\tscore", *judged])
-    (folder / "qrels" / "test.tsv").write_text(lines + "\n", encoding="utf-8")
+    write_suite(project.root / "suite", rows, [HEADER, *judged])
     project.configure("eval/pages", {"suite": "pages", "path": "suite", "measures": ["RR@10"], **values})
 
 
 @pytest.fixture
 def gated(project: Project) -> Project:
     """Version 1 of three pages is live; what comes next is judged by their suite."""
-    write_suite(project)
+    write_pages(project)
     project.index("knowledge", gates=GATES)
     project.sync()
     assert project.live() == 1
