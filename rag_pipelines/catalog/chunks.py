@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rag_pipelines.catalog.documents import expected_fingerprint, lift_quarantine
+from rag_pipelines.catalog.documents import columns_for, expected_fingerprint, lift_quarantine, there_for
 from rag_pipelines.catalog.duplicates import collapsed_condition
 from rag_pipelines.catalog.marks import restricted
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
@@ -15,7 +15,6 @@ from rag_pipelines.catalog.tables import chunks, documents, embeddings, index_do
 from rag_pipelines.core.ids import embed_text
 from rag_pipelines.core.types import Chunk
 
-DOCUMENT_COLUMNS = tuple(documents.c)
 COLLAPSED = "collapsed"
 """The fingerprint of the chunks of a document that another one stands for: there are none."""
 
@@ -27,15 +26,17 @@ def chunk_due(
     shards: Collection[int],
     fingerprints: Mapping[str, str],
     only: Sequence[str] | None = None,
+    tenant: str | None = None,
 ) -> list[Row]:
     """Parsed documents whose chunks are not of their present text and rule, and those without text (gone, or
     back with bytes that nobody could read yet) that still have any.
 
     `fingerprints` maps each media type to the chunker's present fingerprint; `only` are the documents to
     look at (None: all of the shards). A document quarantined with the same text and rule is not due again;
-    one whose chunks are right after all leaves the quarantine.
+    one whose chunks are right after all leaves the quarantine. For an index of one `tenant` documents of others
+    are gone.
     """
-    rows, fine_again = chunk_pending(catalog, index, source, shards, fingerprints, only)
+    rows, fine_again = chunk_pending(catalog, index, source, shards, fingerprints, only, tenant)
     if fine_again:
         with catalog.begin() as tx:
             lift_quarantine(tx, fine_again, ("chunk",), index)
@@ -49,12 +50,13 @@ def chunk_pending(
     shards: Collection[int],
     fingerprints: Mapping[str, str],
     only: Sequence[str] | None = None,
+    tenant: str | None = None,
 ) -> tuple[list[Row], list[str]]:
     """What `chunk_due` returns, and the documents whose quarantine it lifts; writes nothing.
 
     Rows have the columns of `documents`, and `collapsed`: another document stands for this one.
     """
-    doc, own = documents.c, index_documents.c
+    doc, own, there = documents.c, index_documents.c, there_for(tenant)
     collapsed = collapsed_condition(index)
     expected = sa.case((collapsed, COLLAPSED), else_=expected_fingerprint(doc.media_type, fingerprints))
     of_chunking = sa.and_(
@@ -68,11 +70,11 @@ def chunk_pending(
     differs = sa.or_(
         own.chunked_from.is_distinct_from(doc.parsed_hash), own.chunk_fp.is_distinct_from(expected)
     )
-    stale = sa.and_(doc.live, doc.parsed_hash.is_not(None), differs, ~refused)
-    leftover = sa.and_(sa.or_(~doc.live, doc.parsed_hash.is_(None)), own.chunk_count > 0)
+    stale = sa.and_(there, doc.parsed_hash.is_not(None), differs, ~refused)
+    leftover = sa.and_(sa.or_(~there, doc.parsed_hash.is_(None)), own.chunk_count > 0)
     joined = documents.outerjoin(index_documents, sa.and_(own.doc_id == doc.doc_id, own.index_name == index))
     statement = (
-        sa.select(*DOCUMENT_COLUMNS, collapsed.label("collapsed"))
+        sa.select(*columns_for(tenant), collapsed.label("collapsed"))
         .select_from(joined)
         .where(doc.source == source, doc.shard.in_(shards), sa.or_(stale, leftover))
     )
@@ -80,7 +82,7 @@ def chunk_pending(
         sa.select(doc.doc_id)
         .select_from(joined)
         .join(quarantine, of_chunking)
-        .where(doc.source == source, doc.shard.in_(shards), doc.live, ~differs)
+        .where(doc.source == source, doc.shard.in_(shards), there, ~differs)
     )
     with reading(catalog.engine) as tx:
         rows = [row for part in restricted(statement, doc.doc_id, only) for row in rows_of(tx.execute(part))]

@@ -43,6 +43,17 @@ def access_of(row: Row) -> Access:
     return Access(row["tenant"], Classification(row["classification"]), tuple(row["acl"]))
 
 
+def there_for(tenant: str | None) -> sa.ColumnElement[bool]:
+    """Whether a row of `documents` is there for an index of this tenant, or of all: one of another tenant is not."""
+    present: sa.ColumnElement[bool] = documents.c.live
+    return present if tenant is None else sa.and_(present, documents.c.tenant == tenant)
+
+
+def columns_for(tenant: str | None) -> list[sa.ColumnElement[Any]]:
+    """The columns of `documents`, with `live` as it is for an index of this tenant."""
+    return [there_for(tenant).label("live") if own.name == "live" else own for own in documents.c]
+
+
 def source_row(catalog: Catalog, source: str) -> Row | None:
     """The row of a source, or None before its first sync."""
     with reading(catalog.engine) as tx:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from rag_pipelines.catalog.dedup_tables import members
+from rag_pipelines.catalog.documents import columns_for
 from rag_pipelines.catalog.store import Catalog, Row, Transaction, batches, reading, rows_of, upsert
 from rag_pipelines.catalog.tables import documents, quarantine
 
@@ -30,8 +31,11 @@ def documents_in(catalog: Catalog, source: str, shard: int) -> list[str]:
         return [row[0] for row in tx.execute(statement)]
 
 
-def facts_of(tx: Transaction, index: str, doc_ids: Sequence[str]) -> list[Row]:
-    """Text and metadata of these documents; `refused` where the index could not cut the text."""
+def facts_of(tx: Transaction, index: str, doc_ids: Sequence[str], tenant: str | None = None) -> list[Row]:
+    """Text and metadata of these documents; `refused` where the index could not cut the text.
+
+    For an index of one `tenant` documents of others are not `live`.
+    """
     of_cutting = sa.and_(
         quarantine.c.doc_id == documents.c.doc_id,
         quarantine.c.stage == "chunk",
@@ -39,7 +43,8 @@ def facts_of(tx: Transaction, index: str, doc_ids: Sequence[str]) -> list[Row]:
         sa.func.substr(quarantine.c.input, 1, 64) == documents.c.parsed_hash,
     )
     refused = sa.select(quarantine.c.doc_id).where(of_cutting).exists().label("refused")
-    statement = sa.select(*(documents.c[name] for name in FACTS), refused)
+    facts = [column for column in columns_for(tenant) if column.name in FACTS]
+    statement = sa.select(*facts, refused)
     return [
         row
         for batch in batches(doc_ids)

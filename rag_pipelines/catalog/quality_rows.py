@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from rag_pipelines.catalog.chunks import COLLAPSED
 from rag_pipelines.catalog.control_tables import approval_documents, approvals
 from rag_pipelines.catalog.dedup_tables import members
+from rag_pipelines.catalog.documents import columns_for
 from rag_pipelines.catalog.store import Catalog, Row, batches, reading, rows_of
 from rag_pipelines.catalog.tables import (
     documents,
@@ -85,12 +86,19 @@ def uncut_documents(catalog: Catalog, index: str, sources: Collection[str], limi
     return found
 
 
-def document_states(catalog: Catalog, index: str, doc_ids: Sequence[str]) -> dict[str, Row]:
-    """The columns of `documents`, and `representative`: the document that stands for it where it is collapsed."""
+def document_states(
+    catalog: Catalog, index: str, doc_ids: Sequence[str], tenant: str | None = None
+) -> dict[str, Row]:
+    """The columns of `documents`, and `representative`: the document that stands for it where it is collapsed.
+
+    For an index of one `tenant` documents of others are not `live`.
+    """
     own = index_documents.c
     collapsed = own.chunk_fp == COLLAPSED
     statement = (
-        sa.select(*documents.c, sa.case((collapsed, members.c.representative)).label("representative"))
+        sa.select(
+            *columns_for(tenant), sa.case((collapsed, members.c.representative)).label("representative")
+        )
         .select_from(documents)
         .outerjoin(index_documents, sa.and_(own.doc_id == documents.c.doc_id, own.index_name == index))
         .outerjoin(members, sa.and_(members.c.doc_id == documents.c.doc_id, members.c.index_name == index))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
+from rag_pipelines.catalog.documents import columns_for
 from rag_pipelines.catalog.marks import restricted, stage_marks
 from rag_pipelines.catalog.store import (
     Catalog,
@@ -39,13 +40,21 @@ def unfinished_sources(catalog: Catalog, index: str) -> list[str]:
 
 
 def stage_state(
-    catalog: Catalog, index: str, source: str, shards: Collection[int], only: Sequence[str] | None = None
+    catalog: Catalog,
+    index: str,
+    source: str,
+    shards: Collection[int],
+    only: Sequence[str] | None = None,
+    tenant: str | None = None,
 ) -> list[Row]:
-    """Documents (`only`, or all of the shards) with their place in the index: document columns and `i_` columns."""
+    """Documents (`only`, or all of the shards) with their place in the index: document columns and `i_` columns.
+
+    For an index of one `tenant` documents of others are not `live`.
+    """
     own = index_documents.c
     statement = (
         sa.select(
-            *documents.c,
+            *columns_for(tenant),
             own.chunked_from.label("i_chunked_from"),
             own.chunk_fp.label("i_chunk_fp"),
             own.chunk_count.label("i_chunk_count"),

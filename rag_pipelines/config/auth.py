@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from rag_pipelines.config.base import Model, check_endpoint
-from rag_pipelines.config.models import Tenant
+from rag_pipelines.config.isolation import Tenant
 from rag_pipelines.core.types import Classification
 
 Algorithm = Literal[

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from rag_pipelines.config.base import Model, Name
 from rag_pipelines.config.files import SUFFIXES, ConfigFile, Location, read_file
-from rag_pipelines.config.models import IndexConfig, Tenant
+from rag_pipelines.config.isolation import Tenant
+from rag_pipelines.config.models import IndexConfig
 from rag_pipelines.config.problems import problem_at, suggest, validate
 from rag_pipelines.config.retrieval import RetrievalConfig
 from rag_pipelines.core.errors import ConfigError
@@ -89,8 +90,14 @@ def flags_path(configs: Path, config: FlagsConfig) -> Path:
     return next(found, configs / "flags.yaml")
 
 
-def read_flags(path: Path, indexes: Mapping[str, IndexConfig]) -> FlagsFile:
-    """The flags of a file; none where it is not there. Raises one ConfigError with every mistake and its line."""
+def read_flags(
+    path: Path, indexes: Mapping[str, IndexConfig], families: Mapping[str, Mapping[str, str]] | None = None
+) -> FlagsFile:
+    """The flags of a file; none where it is not there. Raises one ConfigError with every mistake and its line.
+
+    Those of an index that keeps tenants apart are those of each tenant's own that has none itself.
+    """
+    families = families or {}
     if not path.exists():
         return FlagsFile()
     file = read_file(path)
@@ -98,15 +105,19 @@ def read_flags(path: Path, indexes: Mapping[str, IndexConfig]) -> FlagsFile:
     problems: list[str] = []
     for index, flag in flags.retrieval.items():
         at: Location = ("retrieval", index)
-        if index not in indexes:
-            problems.append(
-                str(problem_at(file, at, f"there is no index {index!r}{suggest(index, list(indexes))}"))
-            )
+        own = indexes.get(index) or next((indexes[name] for name in families.get(index, {}).values()), None)
+        if own is None:
+            known = [*indexes, *families]
+            problems.append(str(problem_at(file, at, f"there is no index {index!r}{suggest(index, known)}")))
             continue
-        problems += _problems(file, at, flag, indexes[index])
+        problems += _problems(file, at, flag, own)
     if problems:
         raise ConfigError("\n".join(problems))
-    return flags
+    shared = {
+        name: flag for family, flag in flags.retrieval.items() for name in families.get(family, {}).values()
+    }
+    own_flags = {name: flag for name, flag in flags.retrieval.items() if name not in families}
+    return FlagsFile(retrieval=shared | own_flags)
 
 
 def overlaid(config: IndexConfig, overlay: Mapping[str, Any]) -> IndexConfig:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from rag_pipelines.config.files import SUFFIXES, ConfigFile, read_file
 from rag_pipelines.config.flags import FlagsFile, flags_path, overlaid, read_flags
+from rag_pipelines.config.isolation import each_alone
 from rag_pipelines.config.models import IndexConfig, SourceConfig
 from rag_pipelines.config.policy import PolicyConfig
 from rag_pipelines.config.problems import problem_at, suggest, validate
@@ -26,7 +27,10 @@ ParamsModels = Mapping[str, type[BaseModel]]
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All of `configs/`, validated. Relative paths in it resolve against `root`, the parent of `configs/`."""
+    """All of `configs/`, validated. Relative paths in it resolve against `root`, the parent of `configs/`.
+
+    `families` are the indexes that keep tenants apart: name -> tenant -> name of the tenant's own in `indexes`.
+    """
 
     root: Path
     sources: Mapping[str, SourceConfig]
@@ -34,6 +38,7 @@ class Configuration:
     service: ServiceConfig
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     flags: FlagsFile = field(default_factory=FlagsFile)
+    families: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def sources_of(self, index: str) -> tuple[str, ...]:
         """Names of the sources that the index reads, sorted."""
@@ -46,6 +51,11 @@ class Configuration:
             if len(self.indexes) == 1:
                 return next(iter(self.indexes.values()))
             raise ConfigError(f"say which index: --index with one of {', '.join(self.indexes) or '(none)'}")
+        if wanted in self.families:
+            own = ", ".join(sorted(self.families[wanted].values()))
+            raise ConfigError(
+                f"index {wanted!r} is one for each tenant; say which: --index with one of {own}"
+            )
         if wanted not in self.indexes:
             raise ConfigError(f"there is no index {wanted!r}{suggest(wanted, list(self.indexes))}")
         return self.indexes[wanted]
@@ -93,16 +103,19 @@ def load_configuration(configs: Path, params_models: ParamsModels | None = None)
         return _index(file, list(sources) if sound else None, suites)
 
     indexes = _read_folder(configs / "indexes", "index", read_index, problems)
+    families: dict[str, dict[str, str]] = {}
+    with _collecting(problems):
+        indexes, families = each_alone(indexes)
     service: ServiceConfig | None = None
     with _collecting(problems):
-        service = _service(configs, None if problems else list(indexes))
+        service = _service(configs, None if problems else [*indexes, *families])
     policy = PolicyConfig()
     with _collecting(problems):
         policy = _policy(configs)
     flags = FlagsFile()
     if service is not None and not problems:
         with _collecting(problems):
-            flags = read_flags(flags_path(configs, service.flags), indexes)
+            flags = read_flags(flags_path(configs, service.flags), indexes, families)
     if problems or service is None:
         raise ConfigError("\n".join(problems))
     return Configuration(
@@ -112,6 +125,7 @@ def load_configuration(configs: Path, params_models: ParamsModels | None = None)
         service=service,
         policy=policy,
         flags=flags,
+        families=families,
     )
 
 

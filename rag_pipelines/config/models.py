@@ -19,6 +19,7 @@ from rag_pipelines.config.base import Model, Name, check_endpoint
 from rag_pipelines.config.dedup import DedupConfig, SourceDedup
 from rag_pipelines.config.filtering import FieldType, FilterFields, named_type
 from rag_pipelines.config.gates import GatesConfig
+from rag_pipelines.config.isolation import Tenant, Tenants, check_isolation
 from rag_pipelines.config.retrieval import RetrievalConfig
 from rag_pipelines.core.types import Classification, Distance
 
@@ -56,12 +57,6 @@ def _check_acl_entry(value: str) -> str:
     return value
 
 
-def _check_tenant(value: str) -> str:
-    if value == "*":
-        raise ValueError("must be a name, not *")
-    return value
-
-
 def _check_uri_pattern(value: str) -> str:
     try:
         pattern = re.compile(value)
@@ -86,7 +81,6 @@ Duration = Annotated[
 
 Cron = Annotated[str, AfterValidator(_check_cron), Field(json_schema_extra={"pattern": _CRON})]
 AclEntry = Annotated[str, AfterValidator(_check_acl_entry), Field(json_schema_extra={"pattern": _ACL_ENTRY})]
-Tenant = Annotated[str, Field(min_length=1), AfterValidator(_check_tenant)]
 
 
 Verbatim = Annotated[str, StringConstraints(strip_whitespace=False)]
@@ -245,6 +239,15 @@ class IndexConfig(Model):
     index: Name
     sources: tuple[str, ...] = ("*",)
     description: str | None = None
+    tenant: Tenant | None = Field(
+        default=None, description="holds documents of this tenant only, and exists for nobody else"
+    )
+    isolation: Literal["payload", "collection"] = Field(
+        default="payload", description="tenants share a collection, or each of `tenants` has its own"
+    )
+    tenants: Tenants = Field(
+        default_factory=dict, description="list, or part of a name -> tenant; each gets `index__name`"
+    )
     embedding: EmbeddingConfig = EmbeddingConfig()
     sparse: SparseConfig | None = SparseConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
@@ -262,6 +265,11 @@ class IndexConfig(Model):
     def filter_types(self) -> dict[str, FieldType]:
         """Each of the `filter_fields` with its type."""
         return dict(map(named_type, self.filter_fields))
+
+    @model_validator(mode="after")
+    def _isolated(self) -> IndexConfig:
+        check_isolation(self.isolation, self.tenant, self.tenants, self.index)
+        return self
 
     @model_validator(mode="after")
     def _spellable(self) -> IndexConfig:

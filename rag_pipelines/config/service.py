@@ -8,8 +8,8 @@ from rag_pipelines.config.answers import AnswersConfig
 from rag_pipelines.config.auth import AuthConfig, is_loopback
 from rag_pipelines.config.base import Model
 from rag_pipelines.config.flags import FlagsConfig
+from rag_pipelines.config.isolation import Tenant
 from rag_pipelines.config.limits import CacheConfig, LimitsConfig
-from rag_pipelines.config.models import Tenant
 from rag_pipelines.config.telemetry import TelemetryConfig
 from rag_pipelines.core.types import Classification
 

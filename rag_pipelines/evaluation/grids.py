@@ -42,6 +42,8 @@ class Variant:
         kept = self.index.model_dump(
             mode="json", include={EMBEDDING, SPARSE, "dedup", "filter_fields", "sources"}
         )
+        if self.index.tenant is not None:
+            kept["tenant"] = self.index.tenant
         return {
             **kept,
             CHUNKING: {name: rule.model_dump(mode="json") for name, rule in self.chunking.items()},

@@ -40,7 +40,9 @@ def chunk(
     index_config = workspace.configuration.indexes[index]
     chunking = workspace.configuration.source_named(source).chunking
     model = index_config.embedding.model
-    stage_pass = begin_pass(workspace, "chunk", index, source, shards, chunking_fingerprint(chunking, model))
+    stage_pass = begin_pass(
+        workspace, "chunk", index, source, shards, chunking_fingerprint(chunking, index_config)
+    )
     counts: Counter[str] = Counter(chunked=0, chunks_added=0, chunks_removed=0, chunk_refused=0)
     if stage_pass.nothing:
         return counts
@@ -48,7 +50,9 @@ def chunk(
         media_type: chunker_fingerprint(chunking.rule_for(media_type), model)
         for media_type in rows.media_types(workspace.catalog, source, stage_pass.only)
     }
-    due = rows.chunk_due(workspace.catalog, index, source, shards, fingerprints, stage_pass.only)
+    due = rows.chunk_due(
+        workspace.catalog, index, source, shards, fingerprints, stage_pass.only, index_config.tenant
+    )
     if due:
         began = time.monotonic()
         progress = progress or Silent()
@@ -63,12 +67,14 @@ def chunk(
     return counts
 
 
-def chunking_fingerprint(chunking: Chunking, model: str) -> str:
-    """Of every rule of a source: while it stays, only documents whose text changed are due."""
+def chunking_fingerprint(chunking: Chunking, index: IndexConfig) -> str:
+    """Of every rule of a source, and whose documents the index holds: while it stays, only documents whose text
+    changed are due.
+    """
+    model = index.embedding.model
     rules = {"": chunking.rule_for(""), **chunking.by_media_type}
-    return fingerprint(
-        "chunking", 1, {kind: chunker_fingerprint(rule, model) for kind, rule in rules.items()}
-    )
+    own = {kind: chunker_fingerprint(rule, model) for kind, rule in rules.items()}
+    return fingerprint("chunking", 1, own if index.tenant is None else [own, index.tenant])
 
 
 def _chunk_all(

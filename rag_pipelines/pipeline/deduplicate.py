@@ -73,9 +73,8 @@ def deduplicate(
 def duplicates_fingerprint(config: IndexConfig, source: SourceConfig) -> str:
     """While it stays, only documents that were touched can have other duplicates."""
     own = source.dedup
-    return fingerprint(
-        "duplicates", 1, [dedup_fingerprint(config.dedup), own.policy, own.authority, scope_keys(config)]
-    )
+    settings = [dedup_fingerprint(config.dedup), own.policy, own.authority, scope_keys(config)]
+    return fingerprint("duplicates", 1, [*settings, *([config.tenant] if config.tenant is not None else [])])
 
 
 def scope_keys(config: IndexConfig) -> list[str]:
@@ -104,6 +103,7 @@ class _Comparison:
     ) -> None:
         self._workspace = workspace
         self._index = config.index
+        self._tenant = config.tenant
         self._scope = scope_keys(config)
         self._policy = source.dedup.policy
         self._signer = TextSigner(workspace, config.dedup)
@@ -113,7 +113,7 @@ class _Comparison:
     def take(self, doc_ids: Sequence[str]) -> None:
         """Make these documents members as they are now, and choose again wherever that makes a difference."""
         with reading(self._workspace.catalog.engine) as tx:
-            found = rows.facts_of(tx, self._index, doc_ids)
+            found = rows.facts_of(tx, self._index, doc_ids, self._tenant)
         taking_part = [
             row
             for row in found

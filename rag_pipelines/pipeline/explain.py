@@ -119,8 +119,9 @@ def _absence(workspace: Workspace, config: IndexConfig, document: Row, policy: s
     unread = refused.get("parse") or refused.get("fetch")
     if not document["live"]:
         return "it is gone from its source"
-    if not config.covers(source):
-        return f"index {config.index} does not read {source}"
+    if not config.covers(source) or config.tenant not in (None, document["tenant"]):
+        other = "another tenant's documents" if config.covers(source) else source
+        return f"index {config.index} does not read {other}"
     if policy == OFF:
         return f"the policy of {source} is off"
     reason = unread if text is None else refused.get("chunk")

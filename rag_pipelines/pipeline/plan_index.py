@@ -70,7 +70,7 @@ class Forecast:
                 places = planning.places_of(tx, self.target.space.index, ids)
                 collapsed = duplicates.collapsed_texts(tx, self.target.space.index, ids)
             for row in batch:
-                self._place(_state(row, places, collapsed), row["doc_id"] in places)
+                self._place(self._state(row, places, collapsed), row["doc_id"] in places)
 
     def add(self, part: Part, rows: Sequence[Row], parsed_of: Callable[[Row], ParsedDocument]) -> None:
         """Cut and stage a batch of documents in memory, counting into the part."""
@@ -80,7 +80,7 @@ class Forecast:
             places = planning.places_of(tx, index, ids)
             before = planning.chunk_keys(tx, index, ids)
             collapsed = duplicates.collapsed_texts(tx, index, ids)
-        seen = [_state(row, places, collapsed) for row in rows]
+        seen = [self._state(row, places, collapsed) for row in rows]
         due = [row for row in seen if self._is_due(row)]
         made, refused = cut(self.workspace, self.target.config, due, self.source.chunking.rule_for, parsed_of)
         chunks = {row["doc_id"]: made.get(row["doc_id"], []) for row in due if row["doc_id"] not in refused}
@@ -141,6 +141,13 @@ class Forecast:
             self.strata["stage"].add(state, weight)
         elif known:
             self._stage(self.sure, [state], {})
+
+    def _state(self, row: Row, places: Mapping[str, Row], collapsed: Mapping[str, str]) -> Row:
+        """The document with its place in the index; those that lose or find a representative now are not foreseen."""
+        doc_id, tenant = row["doc_id"], self.target.config.tenant
+        there = row["live"] and tenant in (None, row["tenant"])
+        stands = {"live": there, "collapsed": there and collapsed.get(doc_id) == row["parsed_hash"]}
+        return {**row, **planning.NO_PLACE, **places.get(doc_id, {}), **stands}
 
     def _wanted(self, state: Row) -> str:
         if state["collapsed"]:
@@ -227,7 +234,7 @@ class Forecast:
     def _look_for_chunks(self) -> None:
         """Documents that the catalog knows to be due, after an interrupted run or another chunking rule."""
         index, source, model = self.target.space.index, self.source.source, self.target.config.embedding.model
-        settings = chunking_fingerprint(self.source.chunking, model)
+        settings = chunking_fingerprint(self.source.chunking, self.target.config)
         stage_pass = begin_pass(self.workspace, "chunk", index, source, self.shards, settings)
         if stage_pass.nothing:
             return
@@ -236,7 +243,9 @@ class Forecast:
             media_type: chunker_fingerprint(self.source.chunking.rule_for(media_type), model)
             for media_type in chunk_rows.media_types(catalog, source, stage_pass.only)
         }
-        due, settled = chunk_rows.chunk_pending(catalog, index, source, self.shards, rules, stage_pass.only)
+        due, settled = chunk_rows.chunk_pending(
+            catalog, index, source, self.shards, rules, stage_pass.only, self.target.config.tenant
+        )
         for doc_id in settled:
             self.quarantine.lift(doc_id, ["chunk"], index)
         self.place([row for row in due if self._is_open(row)])
@@ -250,7 +259,8 @@ class Forecast:
         )
         if stage_pass.nothing:
             return
-        states = staged.stage_state(self.workspace.catalog, space.index, source, self.shards, stage_pass.only)
+        catalog, tenant = self.workspace.catalog, self.target.config.tenant
+        states = staged.stage_state(catalog, space.index, source, self.shards, stage_pass.only, tenant)
         self.place([state for state in states if self._is_open(state)])
 
     def _is_open(self, row: Row) -> bool:
@@ -267,13 +277,6 @@ class Forecast:
         ):
             if doc_id not in self.recut and doc_id not in self.reparsed:
                 yield text
-
-
-def _state(row: Row, places: Mapping[str, Row], collapsed: Mapping[str, str]) -> Row:
-    """The document with its place in the index; those that lose or find a representative now are not foreseen."""
-    doc_id = row["doc_id"]
-    standing_aside = row["live"] and collapsed.get(doc_id) == row["parsed_hash"]
-    return {**row, **planning.NO_PLACE, **places.get(doc_id, {}), "collapsed": standing_aside}
 
 
 def document_weight(row: Row) -> float:

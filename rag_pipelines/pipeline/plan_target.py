@@ -83,7 +83,7 @@ def settings_changes(workspace: Workspace, source: SourceConfig, targets: Sequen
             found.append("parsers or parsing limits")
         for target in targets:
             index, model = target.space.index, target.config.embedding.model
-            rule = chunking_fingerprint(source.chunking, model)
+            rule = chunking_fingerprint(source.chunking, target.config)
             staging = stage_fingerprint(target.space, source.chunking)
             cut = _differs(marks.stage_marks(tx, "chunk", index), source.source, rule)
             staged = marks.stage_marks(tx, "stage", index)

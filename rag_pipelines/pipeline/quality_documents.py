@@ -53,7 +53,9 @@ def read_documents(inspection: Inspection, chosen: Mapping[str, str]) -> Read:
     read.now = quality_rows.points_shown(catalog, inspection.now, ids)
     if inspection.live is not None:
         read.before = quality_rows.points_shown(catalog, inspection.live, ids)
-    read.states = quality_rows.document_states(catalog, index, ids)
+    read.states = quality_rows.document_states(
+        catalog, index, ids, workspace.configuration.indexes[index].tenant
+    )
     keys = {row["document_key"] for rows in (read.now, read.before) for own in rows.values() for row in own}
     with reading(workspace.catalog.engine) as tx:
         payloads = recovery.shared_payloads(tx, [key for key in keys if key])

@@ -51,14 +51,14 @@ def stage(
     """
     counts: Counter[str] = Counter(staged_documents=0, points_added=0, points_removed=0)
     settle_hidden(workspace, index)
-    space = open_space(workspace, index)
+    space, tenant = open_space(workspace, index), workspace.configuration.indexes[index].tenant
     dirty = point_rows.dirty_documents(workspace.catalog, space.collection, source)
     settings = stage_fingerprint(space, workspace.configuration.source_named(source).chunking)
     stage_pass = begin_pass(workspace, "stage", index, source, shards, settings, dirty)
     states = (
         []
         if stage_pass.nothing
-        else staged.stage_state(workspace.catalog, index, source, shards, stage_pass.only)
+        else staged.stage_state(workspace.catalog, index, source, shards, stage_pass.only, tenant)
     )
     outside = (
         []

@@ -28,6 +28,7 @@ from rag_pipelines.service.indexes import PROBLEMS, IndexName
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import STATUS, described, problem
 from rag_pipelines.service.searching import documents_of, search_index
+from rag_pipelines.service.tenancy import index_for
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
@@ -53,6 +54,7 @@ async def answer(index: IndexName, body: AnswerBody, request: Request, asker: An
     response without `stream` holds) or `error` (a problem).
     """
     parts = parts_of(request)
+    index = index_for(parts, asker.principal, index)
     found, reading = await run_in_threadpool(_searched, parts, asker, index, body)
     asked = _Asked(parts, asker, index, body, found, reading)
     if body.stream:

@@ -27,7 +27,7 @@ from rag_pipelines.service.document_schemas import (
 from rag_pipelines.service.indexes import PROBLEMS, IndexName, Searching
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import described
-from rag_pipelines.service.searching import check_index
+from rag_pipelines.service.tenancy import index_for
 
 router = APIRouter()
 Version = Annotated[
@@ -48,7 +48,7 @@ def documents(
 ) -> DocumentList:
     """The documents that the asker may read, in an order that is the same for every page of a version."""
     parts = parts_of(request)
-    check_index(parts, index)
+    index = index_for(parts, asker.principal, index)
     filters: dict[str, Wanted] = {} if source is None else {"source": source}
     searcher = parts.searchers.get(index)
     page = list_documents(searcher, asker.principal, filters, prefix, limit, cursor, version)
@@ -75,7 +75,7 @@ def document(
 ) -> DocumentBody:
     """What the document said in the version. One that the asker may not read is not there."""
     parts = parts_of(request)
-    check_index(parts, index)
+    index = index_for(parts, asker.principal, index)
     try:
         found = read_document(parts.searchers.get(index), asker.principal, _id(doc_id), version)
     except BlobError as error:
@@ -105,7 +105,7 @@ def suggestions(
 ) -> SuggestionList:
     """Titles and headings that begin so, of documents that the asker may read."""
     parts = parts_of(request)
-    check_index(parts, index)
+    index = index_for(parts, asker.principal, index)
     searcher = parts.searchers.get(index)
     found = parts.suggestions.find(searcher, asker.principal, prefix, limit, version)
     return SuggestionList(
@@ -120,7 +120,7 @@ def suggestions(
 def facets(index: IndexName, body: FacetsBody, request: Request, asker: Searching) -> FacetsAnswer:
     """How often each value occurs among what the asker may read and the filters let through."""
     parts = parts_of(request)
-    check_index(parts, index)
+    index = index_for(parts, asker.principal, index)
     found = count_values(
         parts.searchers.get(index),
         asker.principal,

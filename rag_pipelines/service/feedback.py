@@ -13,7 +13,7 @@ from rag_pipelines.service.asking import Asker, needs
 from rag_pipelines.service.indexes import IndexName
 from rag_pipelines.service.parts import parts_of
 from rag_pipelines.service.problems import described
-from rag_pipelines.service.searching import check_index
+from rag_pipelines.service.tenancy import index_for
 
 router = APIRouter()
 Telling = Annotated[Asker, Depends(needs("feedback"))]
@@ -59,7 +59,7 @@ class FeedbackGiven(BaseModel):
 def give_feedback(index: IndexName, body: FeedbackBody, request: Request, asker: Telling) -> FeedbackGiven:
     """Once for a request and once for each of its citations; said again, it takes the place of what was said."""
     parts = parts_of(request)
-    check_index(parts, index)
+    index = index_for(parts, asker.principal, index)
     who, memory = asker.principal, parts.memory
     given = Feedback(body.request_id, body.useful, body.citation, body.comment or None)
     memory.flush()

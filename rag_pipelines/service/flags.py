@@ -18,7 +18,7 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from rag_pipelines.config.flags import FlagRule, FlagsFile, RetrievalFlag, read_flags
-from rag_pipelines.config.models import IndexConfig
+from rag_pipelines.config.load import Configuration
 from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.types import Principal
 
@@ -135,17 +135,15 @@ class Flags:
     A new file that is broken changes nothing: the last good one stays in force, `fault` says what is wrong.
     """
 
-    def __init__(
-        self, path: Path, flags: FlagsFile, indexes: Mapping[str, IndexConfig], poll_seconds: float
-    ) -> None:
+    def __init__(self, path: Path, configuration: Configuration, poll_seconds: float) -> None:
         self.fault: str | None = None
         self.reads = 0
         self.refused = 0
         self._path = path
-        self._indexes = indexes
+        self._configuration = configuration
         self._seconds = poll_seconds
         self._seen: Stamp | None = None
-        self._provider = FileProvider(flags)
+        self._provider = FileProvider(configuration.flags)
         # OpenFeature keeps providers by domain in one registry of the process.
         self._domain = f"rag-pipelines-{uuid.uuid4().hex}"
         api.set_provider_and_wait(self._provider, self._domain)
@@ -184,7 +182,7 @@ class Flags:
             return
         self._seen = stamp
         try:
-            flags = read_flags(self._path, self._indexes)
+            flags = read_flags(self._path, self._configuration.indexes, self._configuration.families)
         except ConfigError as error:
             self.refused += 1
             self.fault = str(error)

@@ -13,6 +13,7 @@ from rag_pipelines.service.problems import described
 from rag_pipelines.service.schemas import IndexBody, IndexList, SearchAnswer, SearchBody
 from rag_pipelines.service.searching import search_index
 from rag_pipelines.service.standing import totals_of
+from rag_pipelines.service.tenancy import indexes_for
 
 router = APIRouter()
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -44,11 +45,11 @@ def search(
 
 @router.get("/v1/indexes", summary="List indexes")
 def indexes(request: Request, asker: Searching) -> IndexList:
-    """Every configured index and its live version, with how much of it the asker may read."""
+    """Every index that there is for the asker and its live version, with how much of it the asker may read."""
     parts = parts_of(request)
     catalog = parts.searchers.catalog
     found = []
-    for name, config in parts.configuration.indexes.items():
+    for name in indexes_for(parts, asker.principal):
         live = versions.pointer(catalog, name)
         rows = {row["number"]: row for row in versions.versions_of(catalog, name)}
         row = rows.get(live.version) if live else None
@@ -56,7 +57,7 @@ def indexes(request: Request, asker: Searching) -> IndexList:
         found.append(
             IndexBody(
                 index=name,
-                description=config.description,
+                description=parts.configuration.indexes[name].description,
                 version=live.version if live else None,
                 published_at=row["published_at"] if row else None,
                 documents=totals.documents if totals else None,

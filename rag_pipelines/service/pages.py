@@ -29,7 +29,8 @@ from rag_pipelines.service.pages_render import STATIC, asset, page
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import STATUS
 from rag_pipelines.service.schemas import SearchBody
-from rag_pipelines.service.searching import check_index, search_index
+from rag_pipelines.service.searching import search_index
+from rag_pipelines.service.tenancy import index_for, indexes_for
 
 router = APIRouter(prefix="/pages", include_in_schema=False)
 open_router = APIRouter(include_in_schema=False)
@@ -70,7 +71,7 @@ async def search_page(
 ) -> Response:
     """The form alone, or with what was found; the question stands in the address, so that it can be kept."""
     parts = parts_of(request)
-    names = list(parts.configuration.indexes)
+    names = indexes_for(parts, asker.principal)
     chosen = index or (names[0] if names else "")
     shown: dict[str, Any] = {
         "asker": asker,
@@ -89,7 +90,7 @@ async def search_page(
     }
     status = 200
     try:
-        check_index(parts, chosen)
+        chosen = index_for(parts, asker.principal, chosen)
         filters, shown["fields"] = filters_of(parts.configuration.indexes[chosen], request.query_params)
         if q.strip():
             asked = {"query": q, "k": k, "filters": filters}

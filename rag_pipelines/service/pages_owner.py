@@ -19,6 +19,7 @@ from rag_pipelines.service.pages import Form
 from rag_pipelines.service.pages_frame import own_form
 from rag_pipelines.service.pages_render import age, page
 from rag_pipelines.service.parts import parts_of
+from rag_pipelines.service.tenancy import indexes_for
 
 router = APIRouter(prefix="/pages/sources", include_in_schema=False)
 SHOWN = 50
@@ -43,7 +44,8 @@ async def sources_page(request: Request, asker: Watching) -> Response:
         )
         source.update(trouble)
     versions = [
-        await pages_api.call("versions", request, asker, index=name) for name in parts.configuration.indexes
+        await pages_api.call("versions", request, asker, index=name)
+        for name in indexes_for(parts, asker.principal)
     ]
     reindexing = pages_api.offers(asker, "reindex")
     return page("sources.html.jinja", asker=asker, sources=found, versions=versions, reindexing=reindexing)
@@ -87,7 +89,7 @@ async def _counts(request: Request, asker: Asker) -> dict[str, int]:
         return {}
     found: dict[str, int] = {}
     body = {"fields": ["source"], "unit": "documents", "limit": 1000}
-    for index in parts_of(request).configuration.indexes:
+    for index in indexes_for(parts_of(request), asker.principal):
         try:
             answer = await pages_api.call("facets", request, asker, body, index=index)
         except (EngineError, NotPublished):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import HTTPException
 from starlette.datastructures import MutableHeaders
 
-from rag_pipelines.config.load import suggest
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.asking import Asker
 from rag_pipelines.service.caching import HEADER
@@ -13,13 +12,7 @@ from rag_pipelines.service.observing import seen
 from rag_pipelines.service.parts import Parts
 from rag_pipelines.service.remembering import remember_search
 from rag_pipelines.service.schemas import SearchBody
-
-
-def check_index(parts: Parts, index: str) -> None:
-    """404 with the nearest name for an index that there is not."""
-    known = parts.configuration.indexes
-    if index not in known:
-        raise HTTPException(404, f"there is no index {index!r}{suggest(index, list(known))}")
+from rag_pipelines.service.tenancy import index_for
 
 
 def search_index(
@@ -36,7 +29,7 @@ def search_index(
         raise HTTPException(422, f"query: is longer than {service.max_query_chars} characters")
     if body.k > service.max_k:
         raise HTTPException(422, f"k: must be at most {service.max_k}")
-    check_index(parts, index)
+    index = index_for(parts, asker.principal, index)
     variant = parts.variants.choose(index, asker.principal, asker.request)
     noting.searches(index, variant.name if variant is not None else None)
 

@@ -9,6 +9,7 @@ from rag_pipelines.governance.access import may_read
 from rag_pipelines.index.points import SOURCE
 from rag_pipelines.retrieval.documents import Totals, count_readable
 from rag_pipelines.service.parts import Parts
+from rag_pipelines.service.tenancy import indexes_for
 
 MOST_SOURCES = 10_000
 """Of one index, those that are no longer configured and still have points among them."""
@@ -40,7 +41,7 @@ def admits(principal: Principal, config: SourceConfig) -> bool:
 def _read_in(parts: Parts, principal: Principal) -> set[str]:
     """Sources of which a published version has a document that the principal may read."""
     found: set[str] = set()
-    for index in parts.configuration.indexes:
+    for index in indexes_for(parts, principal):
         try:
             with parts.searchers.get(index).reach(principal) as (_, reach):
                 values = reach.reader.facet(SOURCE, reach.readable, MOST_SOURCES)

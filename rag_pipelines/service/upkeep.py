@@ -22,8 +22,8 @@ from rag_pipelines.retrieval.documents import Totals
 from rag_pipelines.service.asking import Asker, needs
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import described
-from rag_pipelines.service.searching import check_index
 from rag_pipelines.service.standing import known_sources, totals_of
+from rag_pipelines.service.tenancy import index_for
 from rag_pipelines.service.upkeep_schemas import (
     Latency,
     ReindexBody,
@@ -54,7 +54,7 @@ def list_versions(index: IndexName, request: Request, asker: Watching) -> Versio
     Documents and chunks are those that the asker may read; null for a version that cannot be read.
     """
     parts = parts_of(request)
-    check_index(parts, index)
+    index = index_for(parts, asker.principal, index)
     catalog = parts.searchers.catalog
     live = versions.pointer(catalog, index)
     rows = versions.versions_of(catalog, index)

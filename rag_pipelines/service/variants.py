@@ -61,7 +61,7 @@ def open_variants(
     """Begins to look at the flags; ends with `closing`."""
     config = configuration.service.flags
     path = flags_path(environment.configs, config)
-    flags = Flags(path, configuration.flags, configuration.indexes, config.poll_seconds)
+    flags = Flags(path, configuration, config.poll_seconds)
     closing.callback(flags.close)
     flags.start()
     return Variants(searchers, flags)
