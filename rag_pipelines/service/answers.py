@@ -23,14 +23,14 @@ from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.core.events import Event as Remembered
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.answer_schemas import AnswerBody, AnswerResponse
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.indexes import PROBLEMS, IndexName
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import STATUS, described, problem
 from rag_pipelines.service.searching import documents_of, search_index
 
 logger = logging.getLogger(__name__)
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 EVENTS = "text/event-stream"
 GONE = 499
 Answering = Annotated[Asker, Depends(needs("answer"))]

@@ -14,14 +14,14 @@ from starlette.concurrency import run_in_threadpool
 from rag_pipelines.config.service import ServiceConfig
 from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.service import pages_api
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
+from rag_pipelines.service.hosts import is_local
 from rag_pipelines.service.page_filters import filters_of
 from rag_pipelines.service.pages_frame import (
     COOKIE,
     CREDENTIAL,
     PREFIX,
     PageFrame,
-    is_local,
     own_form,
     sign_in_page,
 )
@@ -31,7 +31,7 @@ from rag_pipelines.service.problems import STATUS
 from rag_pipelines.service.schemas import SearchBody
 from rag_pipelines.service.searching import check_index, search_index
 
-router = APIRouter(prefix="/pages", include_in_schema=False)
+router = APIRouter(prefix="/pages", include_in_schema=False, route_class=Guarded)
 open_router = APIRouter(include_in_schema=False)
 """Asked without a credential: how to give one, and files that hold nothing of anybody's."""
 
@@ -54,8 +54,7 @@ Form = Annotated[dict[str, str], Depends(form_of)]
 
 def install(app: FastAPI, service: ServiceConfig) -> None:
     """What the pages need besides their router. Call it after all other middleware: it must be the first to see."""
-    nobody = service.principal is None
-    app.add_middleware(PageFrame, local_only=not nobody, signs_in=nobody)
+    app.add_middleware(PageFrame, signs_in=service.principal is None)
     app.include_router(open_router)
 
 

@@ -71,12 +71,20 @@ def described(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 
 
-def everywhere() -> dict[int | str, dict[str, Any]]:
-    """What any route may answer, so that the document says so of each."""
+def everywhere(*, named: bool) -> dict[int | str, dict[str, Any]]:
+    """What any route may answer, so that the document says so of each; `named` where names of hosts are checked.
+
+    What depends on who asks is added where that is asked.
+    """
     return {
         400: described("The body or a parameter cannot be read"),
+        408: described("The body did not arrive in time"),
         413: described("Request too large"),
+        **({421: described("The service does not answer to the name in `Host`")} if named else {}),
         422: described("A field of the request is invalid"),
+        500: described("A fault of the service; its log has the details"),
+        503: described("Too many requests at once; `Retry-After` says when to ask again"),
+        504: described("No answer within the time that a request has"),
     }
 
 
@@ -121,7 +129,9 @@ def install(app: FastAPI) -> None:
 class BodyLimit:
     """Refuses a request body larger than `limit` bytes with 413 before it is in memory.
 
-    One that is not here whole within `seconds` gets 408: who sends slowly holds nothing but a connection.
+    One that is not here whole within `seconds` gets 408: who sends slowly holds nothing but a connection. Both come
+    before anybody is asked who they are, on purpose: a judgement costs a thread and maybe a look-up, a refusal by size
+    nothing, and it tells no more than the limit.
     """
 
     def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
