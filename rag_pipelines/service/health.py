@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from rag_pipelines import __version__
 from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.service.parts import parts_of
-from rag_pipelines.service.problems import described, problem
+from rag_pipelines.service.problems import described, problem, sayable
 
 router = APIRouter()
 
@@ -31,7 +31,7 @@ def readyz(request: Request) -> Any:
         try:
             parts.searchers.get(name).warm()
         except RagPipelinesError as error:
-            waiting.append(str(error))
+            waiting.append(sayable(error))
     if waiting:
         return problem(503, "; ".join(dict.fromkeys(waiting)), "/readyz")
     if parts.variants.flags.fault is not None:

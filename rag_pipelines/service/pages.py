@@ -27,7 +27,7 @@ from rag_pipelines.service.pages_frame import (
 )
 from rag_pipelines.service.pages_render import STATIC, asset, page
 from rag_pipelines.service.parts import Parts, parts_of
-from rag_pipelines.service.problems import STATUS
+from rag_pipelines.service.problems import answered
 from rag_pipelines.service.schemas import SearchBody
 from rag_pipelines.service.searching import check_index, search_index
 
@@ -224,5 +224,4 @@ def told(error: Exception) -> tuple[int, str]:
     if isinstance(error, ValidationError):
         first: Mapping[str, Any] = error.errors()[0]
         return 422, f"{'.'.join(map(str, first['loc'])) or 'form'}: {first['msg']}"
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-    return status, str(error)
+    return answered(error)

@@ -88,14 +88,30 @@ def everywhere(*, named: bool) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def answered(error: Exception) -> tuple[int, str]:
+    """Status and words for one of this package's errors; nothing that another program said stands in them."""
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+    if isinstance(error, EmbeddingError):
+        what = f"the model {error.model}" if error.model else "a model that this needs"
+        return status, f"{what} failed; ask again later, or have the service's log read"
+    return status, UNEXPECTED if status == 500 else sayable(error)
+
+
+def sayable(error: BaseException) -> str:
+    """What a log may say of an error: of one that is not ours its class alone, since its message may quote anything."""
+    if isinstance(error, RagPipelinesError):
+        return error.bare
+    return str(error) if isinstance(error, OSError) and str(error) else type(error).__name__
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
 
     async def expected(request: Request, error: Exception) -> Response:
-        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+        status, detail = answered(error)
         if status >= 500 and not isinstance(error, NotPublished):
-            logger.error("error=%s %s", type(error).__name__, error)
-        return problem(status, str(error), request.url.path)
+            logger.error("error=%s %s", type(error).__name__, sayable(error))
+        return problem(status, detail, request.url.path)
 
     async def invalid(request: Request, error: Exception) -> Response:
         details = error.errors() if isinstance(error, RequestValidationError) else []
