@@ -106,7 +106,7 @@ def test_work_that_nobody_waits_for_costs_the_event_loop_nothing() -> None:
             steps.append(callback)
             return plain(callback, *arguments, **options)
 
-        loop.call_soon = counted  # type: ignore[method-assign]
+        loop.call_soon = counted  # type: ignore[method-assign,assignment]
         for _ in range(100):
             await asyncio.sleep(0)
         end.set()
