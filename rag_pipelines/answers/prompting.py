@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -44,10 +44,11 @@ class PromptTemplate:
         self._template = _compiled(name, source)
         self._check_fences()
 
-    def prompt(self, question: str, passages: Sequence[Passage]) -> Prompt:
-        """The two messages. Raises ConfigError where the template asks for what there is not."""
+    def prompt(self, question: str, passages: Sequence[Passage], withheld: Set[int] = frozenset()) -> Prompt:
+        """The two messages, less passages of these numbers. Raises ConfigError where the template asks for others."""
         nonce = new_nonce()
-        fenced = [_fenced(number, one, nonce) for number, one in enumerate(passages, 1)]
+        shown = ((number, one) for number, one in enumerate(passages, 1) if number not in withheld)
+        fenced = [_fenced(number, one, nonce) for number, one in shown]
         return self._rendered(question, fenced, INSTRUCTION.format(nonce=nonce))
 
     def _rendered(self, question: str, passages: Sequence[Fenced], fences: str) -> Prompt:
