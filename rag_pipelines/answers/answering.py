@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -85,8 +86,11 @@ class Answerer:
             yield replace(blank, reason="the search found no passages")
             return
         providers = self._providers(reading)
-        prompt = self._template.prompt(question, passages) if self._client is not None else None
-        task = Task(question, passages, prompt, stream)
+        prompt = remade = None
+        if self._client is not None:
+            remade = partial(self._template.prompt, question, passages)
+            prompt = remade(frozenset())
+        task = Task(question, passages, prompt, stream, remade=remade)
         progress = Progress(Meter(reading.tokens))
         supporter = Supporter(self.config.support, reading, passages)
         wanted = unsupported or self.config.unsupported

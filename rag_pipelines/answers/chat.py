@@ -25,6 +25,7 @@ from rag_pipelines.answers.failures import (
 from rag_pipelines.answers.values import Draft, Finish, Task, Tokens
 from rag_pipelines.config.answers import PricesConfig, ProviderConfig
 from rag_pipelines.config.environment import read_secret
+from rag_pipelines.core.types import Classification
 
 BYTES_A_CHARACTER = 400
 """How many bytes may arrive for a character of an answer: a streamed one comes wrapped piece by piece."""
@@ -60,9 +61,14 @@ class ChatProvider:
         """As configured."""
         return self._config.prices
 
+    @property
+    def ceiling(self) -> Classification | None:
+        """As configured."""
+        return self._config.max_classification
+
     async def answer(self, task: Task) -> AsyncGenerator[Draft | Finish, None]:
         """Sentences as they become whole. Raises ProviderFailed."""
-        sentences = Sentences(len(task.passages))
+        sentences = Sentences(len(task.passages), task.withheld)
         written = ""
         model: str | None = None
         tokens: Tokens | None = None

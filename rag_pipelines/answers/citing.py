@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import pairwise
 
 from rag_pipelines.answers.values import Draft
@@ -28,18 +28,18 @@ _SPACES = re.compile(r"[^\S\n]+")
 _WORDLESS = re.compile(r"[\W_]*\Z")
 
 
-def draft(sentence: str, passages: int) -> Draft | None:
+def draft(sentence: str, passages: int, withheld: Set[int] = frozenset()) -> Draft | None:
     """One sentence less its markers; None where nothing but markers and signs is left.
 
     A marker is numbers in brackets, in the forms that models use: `[1]`, `[2, 3]`, `[1-3]`, `[^1]`, `[source 2]`,
     `【1†a】`. One that is broken off is taken away and cites nothing; brackets around anything else, `[0]` too, are
-    text.
+    text. Whoever cites a passage that was withheld has not read it.
     """
     numbers: set[int] = set()
     invented = 0
     for marker in _MARKER.finditer(sentence):
         for number in _numbers(marker[1]):
-            if 1 <= number <= passages:
+            if 1 <= number <= passages and number not in withheld:
                 numbers.add(number)
             else:
                 invented += 1
@@ -62,8 +62,9 @@ class Sentences:
     A line break ends a sentence, since models do not wrap lines.
     """
 
-    def __init__(self, passages: int) -> None:
+    def __init__(self, passages: int, withheld: Set[int] = frozenset()) -> None:
         self._passages = passages
+        self._withheld = withheld
         self._rest = ""
 
     def feed(self, piece: str) -> list[Draft]:
@@ -86,7 +87,7 @@ class Sentences:
         return self._drafts(pieces[:-1] if cut else pieces)
 
     def _drafts(self, pieces: list[str]) -> list[Draft]:
-        found = (draft(piece, self._passages) for piece in pieces)
+        found = (draft(piece, self._passages, self._withheld) for piece in pieces)
         return [one for one in found if one is not None]
 
 

@@ -42,6 +42,7 @@ class Extractive:
     model = None
     seconds = math.inf
     prices = PricesConfig(prompt=0, completion=0)
+    ceiling = None
 
     def __init__(self, config: ExtractiveConfig, reading: Reading) -> None:
         self._config = config

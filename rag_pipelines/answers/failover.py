@@ -20,6 +20,7 @@ from rag_pipelines.answers.failures import (
     RATE_LIMITED,
     RETRIED,
     TIMEOUT,
+    WITHHELD,
     AnswerFailed,
     ProviderFailed,
 )
@@ -113,12 +114,16 @@ class Failover:
     ) -> AsyncGenerator[Begun | Draft | Finish | ProviderFailed, None]:
         """One attempt, recorded. The last item is a Finish, or why there is none."""
         began = self._clock()
+        task = task.within(provider.ceiling)
+        withheld = _withheld(task, provider)
         breaker = self._breakers.get(provider.name)
         kept: list[Draft | Finish] = []
         came: list[str] = []
         if math.isinf(provider.seconds):
             deadline = math.inf  # one that calls nobody is still there when the time for calls is used up
         try:
+            if task.withheld and len(task.withheld) == len(task.passages):
+                raise ProviderFailed(WITHHELD, "there was nothing else to read")
             self._check(began, deadline, breaker)
             yield Begun(provider)
             until = min(deadline, began + provider.seconds)
@@ -131,17 +136,18 @@ class Failover:
                     else:
                         kept.append(item)
         except ProviderFailed as error:
-            self._record(progress, provider, error.outcome, began, error.detail)
+            detail = "; ".join(filter(None, (error.detail, withheld)))
+            self._record(progress, provider, error.outcome, began, detail)
             if error.retry_after is not None:
                 progress.waits.append(error.retry_after)
-            if breaker is not None and error.outcome not in (OPEN, NO_TIME):
+            if breaker is not None and error.outcome not in (OPEN, NO_TIME, WITHHELD):
                 breaker.failed(error.outcome, error.retry_after)
             await progress.meter.failed(provider, task, error.written or " ".join(came))
             yield error
             return
         if breaker is not None:
             breaker.succeeded()
-        self._record(progress, provider, OK, began, None)
+        self._record(progress, provider, OK, began, withheld)
         for item in kept:
             yield item
 
@@ -186,6 +192,16 @@ class Failover:
         progress.attempts.append(Attempt(provider.name, outcome, seconds, detail))
         if outcome != OK:
             logger.warning("provider=%s outcome=%s seconds=%s %s", provider.name, outcome, seconds, detail)
+
+
+def _withheld(task: Task, provider: Provider) -> str | None:
+    """What is told of passages that the provider did not get."""
+    if not task.withheld or provider.ceiling is None:
+        return None
+    return (
+        f"{len(task.withheld)} of {len(task.passages)} passages were withheld from it, being above "
+        f"{provider.ceiling.value}"
+    )
 
 
 def _about(provider: Provider) -> dict[str, str]:

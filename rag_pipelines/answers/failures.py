@@ -9,7 +9,7 @@ from rag_pipelines.core.errors import RagPipelinesError
 
 UNREACHABLE, TIMEOUT, RATE_LIMITED, SERVER_ERROR = "unreachable", "timeout", "rate_limited", "server_error"
 REFUSED, GARBAGE, EMPTY, CUT, TOO_LONG = "refused", "garbage", "empty", "cut", "too_long"
-NO_KEY, OPEN, NO_TIME, OK = "no_key", "passed_over", "no_time", "ok"
+NO_KEY, OPEN, NO_TIME, WITHHELD, OK = "no_key", "passed_over", "no_time", "withheld", "ok"
 PASSING = frozenset({UNREACHABLE, TIMEOUT, RATE_LIMITED, SERVER_ERROR, OPEN, NO_TIME, CUT})
 """Outcomes of which a later request may find nothing."""
 

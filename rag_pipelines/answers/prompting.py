@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 BUNDLED = Path(__file__).parent / "prompts"
 BLOCKS = ("system", "user")
+TRIED = 8
+"""Passages with which a template is tried when it is read."""
+
 NO_ANSWER = "NO ANSWER"
 """What a model is told to reply where the passages do not answer."""
 
@@ -35,21 +38,23 @@ class PromptTemplate:
     """A template that was read and compiled; its hash names what models were told, word by word."""
 
     def __init__(self, name: str, source: str) -> None:
-        """Raises ConfigError where it cannot be compiled or lacks a block."""
+        """Raises ConfigError where it cannot be compiled, lacks a block or does not say what is untrusted."""
         self.name = name
         self.hash = content_hash(source)
         self._template = _compiled(name, source)
+        self._check_fences()
 
-    def prompt(self, question: str, passages: Sequence[Passage]) -> Prompt:
-        """The two messages. Raises ConfigError where the template asks for what there is not."""
+    def prompt(self, question: str, passages: Sequence[Passage], withheld: Set[int] = frozenset()) -> Prompt:
+        """The two messages, less passages of these numbers. Raises ConfigError where the template asks for others."""
+        nonce = new_nonce()
+        shown = ((number, one) for number, one in enumerate(passages, 1) if number not in withheld)
+        fenced = [_fenced(number, one, nonce) for number, one in shown]
+        return self._rendered(question, fenced, INSTRUCTION.format(nonce=nonce))
+
+    def _rendered(self, question: str, passages: Sequence[Fenced], fences: str) -> Prompt:
         from jinja2 import TemplateError
 
-        nonce = new_nonce()
-        values = {
-            "question": question,
-            "fences": INSTRUCTION.format(nonce=nonce),
-            "passages": [_fenced(number, one, nonce) for number, one in enumerate(passages, 1)],
-        }
+        values = {"question": question, "fences": fences, "passages": passages}
         try:
             system, user = (
                 "".join(self._template.blocks[name](self._template.new_context(values))).strip()
@@ -58,6 +63,16 @@ class PromptTemplate:
         except TemplateError as error:
             raise ConfigError(f"answers.template {self.name}: {error}") from error
         return Prompt(self.name, self.hash, system, user)
+
+    def _check_fences(self) -> None:
+        """Filled in once for a try, since a name in the source could stand in a branch that is never taken."""
+        fences = INSTRUCTION.format(nonce=new_nonce())
+        tried = self._rendered("?", [Fenced(number, f"[{number}]") for number in range(1, TRIED + 1)], fences)
+        if fences not in tried.system and fences not in tried.user:
+            raise ConfigError(
+                f"answers.template {self.name}: does not say {{{{ fences }}}}, without which a model cannot tell text "
+                "of documents from instructions; write it into the block 'system'"
+            )
 
 
 def read_template(name: str, root: Path) -> PromptTemplate:

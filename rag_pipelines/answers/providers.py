@@ -7,6 +7,7 @@ from typing import Protocol
 
 from rag_pipelines.answers.values import Draft, Finish, Task
 from rag_pipelines.config.answers import PricesConfig
+from rag_pipelines.core.types import Classification
 
 
 class Provider(Protocol):
@@ -27,6 +28,10 @@ class Provider(Protocol):
     @property
     def prices(self) -> PricesConfig | None:
         """None where they are not known."""
+
+    @property
+    def ceiling(self) -> Classification | None:
+        """The highest classification of what it may read; None where it may read everything."""
 
     def answer(self, task: Task) -> AsyncGenerator[Draft | Finish, None]:
         """Sentences as they become whole, then one Finish. Closing the iterator ends the call.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from rag_pipelines.core.types import Passage
+from rag_pipelines.core.types import Classification, Passage
 
 CITED = ("source", "uri", "link", "doc_id", "chunk_id", "start", "end", "page", "heading_path", "revision")
 
@@ -57,12 +57,30 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a provider is given. The first passage has number 1; `prompt` is there for those that read one."""
+    """What a provider is given. The first passage has number 1; `prompt` is there for those that read one.
+
+    `withheld` are the numbers of passages that this provider does not see; `remade` makes the prompt without some.
+    """
 
     question: str
     passages: Sequence[Passage]
     prompt: Prompt | None = None
     stream: bool = False
+    withheld: frozenset[int] = frozenset()
+    remade: Callable[[frozenset[int]], Prompt] | None = None
+
+    def within(self, ceiling: Classification | None) -> Task:
+        """The same less passages above the ceiling or of no known tier; the others keep their numbers."""
+        if ceiling is None:
+            return self
+        above = frozenset(
+            number
+            for number, passage in enumerate(self.passages, 1)
+            if passage.classification is None or passage.classification.rank > ceiling.rank
+        )
+        if not above:
+            return self
+        return replace(self, withheld=above, prompt=self.remade(above) if self.remade is not None else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,10 @@ def open_catalog(url: str) -> Catalog:
 
 
 def create_engine(url: str) -> sa.Engine:
-    """An engine for SQLite (WAL, waits of 60 s for another writer) or Postgres. Raises CatalogError."""
+    """An engine for SQLite (WAL, waits of 60 s for another writer) or Postgres. Raises CatalogError.
+
+    Its errors do not show what was written: among that are questions that people asked.
+    """
     parsed = _parse(url)
     if parsed.drivername in ("postgresql", "postgres", "postgresql+psycopg2"):
         return sa.create_engine(
@@ -106,6 +109,7 @@ def create_engine(url: str) -> sa.Engine:
             pool_pre_ping=True,
             executemany_mode="values_plus_batch",
             executemany_batch_page_size=BATCH,
+            hide_parameters=True,
         )
     if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
         raise CatalogError(
@@ -118,7 +122,7 @@ def create_engine(url: str) -> sa.Engine:
             "sqlite:////absolute/path in RAG_DATABASE_URL"
         )
     _make_folder(Path(parsed.database).parent)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 60})
+    engine = sa.create_engine(parsed, connect_args={"timeout": 60}, hide_parameters=True)
     sa.event.listen(engine, "connect", _configure_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

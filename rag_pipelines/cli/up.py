@@ -25,17 +25,19 @@ from rag_pipelines.core.errors import ConfigError, RagPipelinesError
 from rag_pipelines.defs.run import prepare_dagster_home
 
 START_SECONDS = 120.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 7.5
 WATCH_SECONDS = 0.5
+QUERY_SERVICE = "query-service"
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One started process, in a process group of its own, and its log."""
+    """One started process, in a process group of its own, its log, and how long it may take to end."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    grace: float = STOP_SECONDS
 
 
 def bring_up(environment: Environment, configuration: Configuration, *, quiet: bool, sync: bool) -> None:
@@ -53,7 +55,8 @@ def bring_up(environment: Environment, configuration: Configuration, *, quiet: b
     children: list[Child] = []
     try:
         for name, command in _commands(configuration).items():
-            children.append(_start(name, command, environment.home / "logs"))
+            grace = grace_of(name, configuration.service)
+            children.append(_start(name, command, environment.home / "logs", grace))
         if _await_ready(children, configuration, stopping):
             _announce(configuration, environment)
             while not stopping.wait(WATCH_SECONDS):
@@ -76,25 +79,31 @@ def _commands(configuration: Configuration) -> dict[str, list[str]]:
             "-h", service.dagster_host, "-p", str(service.dagster_port), *module,
         ],
         "dagster-daemon": [sys.executable, "-m", "dagster._daemon", "run", *module],
-        "query-service": [sys.executable, "-m", "rag_pipelines.cli", "serve"],
+        QUERY_SERVICE: [sys.executable, "-m", "rag_pipelines.cli", "serve"],
     }  # fmt: skip
 
 
-def _start(name: str, command: list[str], logs: Path) -> Child:
+def grace_of(name: str, service: ServiceConfig) -> float:
+    """Seconds that a process may take to end: the query service as long as it is configured to finish its work."""
+    own = service.limits.drain_seconds + service.limits.shutdown_seconds if name == QUERY_SERVICE else 0.0
+    return STOP_SECONDS + own
+
+
+def _start(name: str, command: list[str], logs: Path, grace: float) -> Child:
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
         )
-    return Child(name, process, log)
+    return Child(name, process, log, grace)
 
 
 def _await_ready(children: list[Child], configuration: Configuration, stopping: threading.Event) -> bool:
     """Whether everything answers; False where somebody wants to stop before that."""
     service = configuration.service
     waiting = {
-        "query-service": _url(service.local_host, service.port) + "/healthz",
+        QUERY_SERVICE: _url(service.local_host, service.port) + "/healthz",
         "dagster-webserver": _url(service.dagster_host, service.dagster_port) + "/server_info",
     }
     deadline = time.monotonic() + START_SECONDS
@@ -166,21 +175,31 @@ def _raise_if_dead(children: list[Child]) -> None:
 
 
 def _stop(children: list[Child]) -> None:
-    """Ask every process to end, those that the children started too, then insist."""
-    everything = [member for child in children for member in _family(child)]
-    for stop in (signal.SIGTERM, signal.SIGKILL):
-        for child in children:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.process.pid, stop)
-        deadline = time.monotonic() + STOP_SECONDS / 2
-        while any(_is_alive(member) for member in everything):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.05)
-        else:
-            break
+    """Ask every process to end, those that the children started too, then insist: each has its own time for it."""
+    families = [(child, _family(child)) for child in sorted(children, key=lambda child: child.grace)]
+    for child in children:
+        _signal(child, signal.SIGTERM)
+    began = time.monotonic()
+    for child, family in families:
+        if not _ended(family, began + child.grace):
+            _signal(child, signal.SIGKILL)
+            _ended(family, time.monotonic() + STOP_SECONDS)
     for child in children:
         child.process.wait()
+
+
+def _signal(child: Child, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, number)
+
+
+def _ended(family: list[psutil.Process], deadline: float) -> bool:
+    """Whether all of them end in time."""
+    while any(_is_alive(member) for member in family):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _family(child: Child) -> list[psutil.Process]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from rag_pipelines.config.base import Model, Name, check_endpoint
+from rag_pipelines.core.types import Classification
 
 EXTRACTIVE = "extractive"
 
@@ -44,6 +45,9 @@ class ProviderConfig(Model):
     temperature: float | None = Field(default=0.0, ge=0, le=2, description="null sends none")
     stream_usage: bool = Field(default=True, description="ask for token counts at the end of a stream")
     prices: PricesConfig | None = None
+    max_classification: Classification | None = Field(
+        default=None, description="passages above it are not sent to this provider"
+    )
 
     @model_validator(mode="after")
     def _named(self) -> ProviderConfig:

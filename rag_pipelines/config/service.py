@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+
 from pydantic import Field, ValidationInfo, field_validator
 
 from rag_pipelines.config.answers import AnswersConfig
@@ -15,6 +18,10 @@ from rag_pipelines.core.types import Classification
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Addresses that stand for all of a machine -> where it reaches itself."""
+
+_HOST_NAME = re.compile(
+    r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+)
 
 
 class PrincipalConfig(Model):
@@ -32,6 +39,7 @@ class ServiceConfig(Model):
     auth: AuthConfig = AuthConfig()
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8600, ge=1, le=65535)
+    allowed_hosts: tuple[str, ...] = Field(default=(), description="names by which callers may ask for it")
     dagster_port: int = Field(default=3000, ge=1, le=65535)
     principal: PrincipalConfig | None = Field(default=None, validate_default=True)
     default_index: str | None = None
@@ -56,6 +64,16 @@ class ServiceConfig(Model):
             )
         return value
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_names(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            if not (_is_address(value) or _HOST_NAME.fullmatch(value)):
+                raise ValueError(
+                    f"{value!r} is not a name or address: write it without scheme, port and brackets"
+                )
+        return values
+
     @field_validator("principal")
     @classmethod
     def _check_principal(cls, value: PrincipalConfig | None, info: ValidationInfo) -> PrincipalConfig | None:
@@ -75,3 +93,11 @@ class ServiceConfig(Model):
     def dagster_host(self) -> str:
         """Never another machine's to reach: Dagster's UI has no authentication."""
         return self.host if is_loopback(self.host) else "127.0.0.1"
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 
 class RagPipelinesError(Exception):
-    """Base of all errors that a user can act on."""
+    """Base of all errors that a user can act on.
+
+    `bare` is the message without what another program said, which may quote what it was sent. Services log and show
+    that alone, since what they send are other people's questions and rights.
+    """
+
+    _bare: str | None = None
+
+    @property
+    def bare(self) -> str:
+        """The message itself, where all of it is our own."""
+        return self._bare or str(self)
 
 
 class ConfigError(RagPipelinesError):
@@ -35,19 +46,24 @@ class ChunkError(RagPipelinesError):
 
 
 class EmbeddingError(RagPipelinesError):
-    """An embedding provider failed; `transient` after its own retries were used up."""
+    """An embedding provider failed; `transient` after its own retries were used up. `model` is its name."""
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    def __init__(
+        self, message: str, *, transient: bool = False, model: str | None = None, bare: str | None = None
+    ) -> None:
         super().__init__(message)
         self.transient = transient
+        self.model = model
+        self._bare = bare
 
 
 class EngineError(RagPipelinesError):
     """The vector engine refused or could not be reached; `transient` where waiting may help."""
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    def __init__(self, message: str, *, transient: bool = False, bare: str | None = None) -> None:
         super().__init__(message)
         self.transient = transient
+        self._bare = bare
 
 
 class BlobError(RagPipelinesError):

@@ -268,6 +268,7 @@ class Passage:
     `matched` is empty where the passage is the chunk that was found; else it names the found ones, best first,
     and the citation's span and page are those of the whole passage, the rest of it the best chunk's. `injection` is
     `{score, reasons}` where the passage may hold instructions for a machine and the policy wants that told.
+    `classification` is the document's, for those who pass the text on; None where it is not known.
     """
 
     rank: int
@@ -279,3 +280,4 @@ class Passage:
     locations: tuple[Location, ...] = ()
     matched: tuple[MatchedSpan, ...] = ()
     injection: Mapping[str, Any] | None = None
+    classification: Classification | None = None

@@ -137,31 +137,42 @@ class OpenAIEmbedder:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         attempts = self._endpoint.max_attempts
         for attempt in range(1, attempts + 1):
-            wait = None
+            wait, said = None, ""
             try:
                 response = self._client.post(self._url, json=payload, headers=headers)
             except httpx.TransportError as error:
-                problem = f"{type(error).__name__}: {error}"
+                problem, said = type(error).__name__, f": {error}"
             except httpx.InvalidURL as error:
                 raise EmbeddingError(f"`openai.base_url` is not a URL: {error}") from error
             else:
                 if response.is_success:
                     return self._vectors(response, len(texts))
-                problem = self._problem(response)
+                problem, said = f"HTTP {response.status_code}", self._said(response)
                 if response.status_code not in RETRIED:
-                    raise EmbeddingError(
-                        f"{self._url} refused to embed {len(texts)} texts with model {self._config.model}: "
-                        f"{problem}; check the model name, the key and the limits of the endpoint"
+                    raise self._failed(
+                        f"{self._url} refused to embed {len(texts)} texts with model {self._config.model}: {problem}",
+                        said,
+                        "check the model name, the key and the limits of the endpoint",
                     )
                 wait = _retry_after(response)
             if attempt < attempts:
                 delay = self._delay(attempt, wait)
                 log.warning("embedding request is retried: attempt=%d delay=%.1f %s", attempt, delay, problem)
                 self._sleep(delay)
-        raise EmbeddingError(
-            f"{self._url} did not embed {len(texts)} texts in {attempts} attempts, last: {problem}; "
-            f"try again later, or raise `openai.max_attempts` or `openai.timeout_seconds`",
+        raise self._failed(
+            f"{self._url} did not embed {len(texts)} texts in {attempts} attempts, last: {problem}",
+            said,
+            "try again later, or raise `openai.max_attempts` or `openai.timeout_seconds`",
             transient=True,
+        )
+
+    def _failed(self, what: str, said: str, advice: str, *, transient: bool = False) -> EmbeddingError:
+        """What the endpoint said stands in the message alone: it may quote the texts that were sent."""
+        return EmbeddingError(
+            f"{what}{said}; {advice}",
+            transient=transient,
+            model=self._config.model,
+            bare=f"{what}; {advice}",
         )
 
     def _delay(self, attempt: int, wait: float | None) -> float:
@@ -178,24 +189,27 @@ class OpenAIEmbedder:
         except (ValueError, KeyError, TypeError, binascii.Error) as error:
             raise EmbeddingError(
                 f"{self._url} answered something that is not a list of embeddings ({type(error).__name__}); "
-                f"check that `openai.base_url` ends where /embeddings follows, usually with /v1"
+                f"check that `openai.base_url` ends where /embeddings follows, usually with /v1",
+                model=self._config.model,
             ) from error
         if len(items) != count or sorted(by_index) != list(range(count)):
             raise EmbeddingError(
                 f"{self._url} answered {len(items)} embeddings for {count} texts; check the endpoint's batch "
-                f"limit and `openai.batch_size`"
+                f"limit and `openai.batch_size`",
+                model=self._config.model,
             )
         lengths = {vector.size for vector in by_index.values()}
         if lengths != {self.dimension}:
             raise EmbeddingError(
                 f"model {self._config.model} at {self._endpoint.base_url} returns vectors of "
                 f"{', '.join(map(str, sorted(lengths)))} dimensions, but `openai.dimension` says "
-                f"{self.dimension}; correct the configuration"
+                f"{self.dimension}; correct the configuration",
+                model=self._config.model,
             )
         return np.stack([by_index[position] for position in range(count)])
 
-    def _problem(self, response: httpx.Response) -> str:
-        """Status and the server's message, which may echo the key: it is blanked."""
+    def _said(self, response: httpx.Response) -> str:
+        """The server's message, which may echo the key: it is blanked."""
         try:
             body: Any = response.json()
             error = body.get("error", body) if isinstance(body, dict) else body
@@ -205,7 +219,7 @@ class OpenAIEmbedder:
         text = " ".join(str(message).split())
         if self._key:
             text = text.replace(self._key, "***")
-        return f"HTTP {response.status_code}: {text[:_MESSAGE_CHARS]}"
+        return f": {text[:_MESSAGE_CHARS]}"
 
 
 def _key(variable: str | None) -> str | None:

@@ -92,7 +92,8 @@ def explained(doing: str) -> Iterator[None]:
     except EngineError:
         raise
     except Exception as error:
-        raise EngineError(f"the embedded vector engine failed while {doing}: {error}") from error
+        what = f"the embedded vector engine failed while {doing}"
+        raise EngineError(f"{what}: {error}", bare=f"{what} ({type(error).__name__})") from error
 
 
 class EdgeReader:

@@ -44,9 +44,11 @@ class Calls:
         except (ApiException, ResourceExhaustedResponse, httpx.HTTPError, ValueError) as error:
             transient = is_transient(error)
             advice = "is it running and reachable?" if transient else "see its log and its version"
+            what = f"Qdrant at {self.where} failed while {doing}"
             raise EngineError(
-                f"Qdrant at {self.where} failed while {doing}: {_reason(error)}; {advice}",
+                f"{what}: {_reason(error)}; {advice}",
                 transient=transient,
+                bare=f"{what}: {_kind(error)}; {advice}",
             ) from error
 
 
@@ -57,6 +59,14 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ResponseHandlingException):
         return isinstance(error.source, httpx.TransportError)
     return isinstance(error, ResourceExhaustedResponse | httpx.TransportError)
+
+
+def _kind(error: Exception) -> str:
+    """Without the server's words, which may quote the filter: groups of whoever asks stand in it."""
+    if isinstance(error, UnexpectedResponse):
+        return f"HTTP {error.status_code}"
+    source = error.source if isinstance(error, ResponseHandlingException) else error
+    return type(source).__name__
 
 
 def _reason(error: Exception) -> str:

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from rag_pipelines.core.places import Location, MatchedSpan
-from rag_pipelines.core.types import Citation, Passage
+from rag_pipelines.core.types import Citation, Classification, Passage
 from rag_pipelines.governance.injection_policy import InjectionPolicy
-from rag_pipelines.index.points import CHUNK_ID, END, PAGE, START
+from rag_pipelines.index.points import CHUNK_ID, CLASSIFICATION, END, PAGE, START
 from rag_pipelines.retrieval.expansion import Section
 
 
@@ -55,6 +55,7 @@ def to_passage(
         locations,
         matched if section.expanded else (),
         policy.mark(payload, section.flag) if policy is not None else None,
+        Classification(payload[CLASSIFICATION]) if CLASSIFICATION in payload else None,
     )
 
 

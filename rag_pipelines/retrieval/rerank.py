@@ -116,7 +116,8 @@ class CrossEncoderReranker:
         if found.shape != (len(passages),) or not np.isfinite(found).all():
             raise EmbeddingError(
                 f"reranker {self._name} gave {found.shape} instead of one finite score a passage; "
-                "`retrieval.rerank.model` must be a CrossEncoder with one output"
+                "`retrieval.rerank.model` must be a CrossEncoder with one output",
+                model=self._name,
             )
         return found
 
@@ -134,5 +135,6 @@ class CrossEncoderReranker:
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise EmbeddingError(
                 f"reranker {self._name} cannot be loaded ({error}); name a sentence-transformers CrossEncoder "
-                "with safetensors weights, or its folder, in `retrieval.rerank.model`"
+                "with safetensors weights, or its folder, in `retrieval.rerank.model`",
+                model=self._name,
             ) from error

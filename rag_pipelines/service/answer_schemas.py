@@ -84,10 +84,10 @@ class AttemptBody(BaseModel):
     provider: str
     outcome: str = Field(
         description="ok, unreachable, timeout, rate_limited, server_error, refused, garbage, empty, cut, too_long, "
-        "no_key, passed_over or no_time."
+        "no_key, passed_over, no_time or withheld."
     )
     seconds: float
-    detail: str | None
+    detail: str | None = Field(description="Why, and how many passages this provider was not to see.")
 
 
 class ProviderBody(BaseModel):

@@ -23,15 +23,15 @@ from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.core.events import Event as Remembered
 from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.service.answer_schemas import AnswerBody, AnswerResponse
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.indexes import PROBLEMS, IndexName
 from rag_pipelines.service.parts import Parts, parts_of
-from rag_pipelines.service.problems import STATUS, described, problem
+from rag_pipelines.service.problems import answered, described, problem, sayable
 from rag_pipelines.service.searching import documents_of, search_index
 from rag_pipelines.service.tenancy import index_for
 
 logger = logging.getLogger(__name__)
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 EVENTS = "text/event-stream"
 GONE = 499
 Answering = Annotated[Asker, Depends(needs("answer"))]
@@ -179,9 +179,9 @@ async def _events(asked: _Asked, path: str) -> AsyncIterator[str]:
         yield _sent("error", (await _failed(asked, error, path)).body)
     except RagPipelinesError as error:
         outcome = outcome and "failed"
-        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-        logger.error("path=%s error=%s", path, error)
-        yield _sent("error", problem(status, str(error), path).body)
+        status, detail = answered(error)
+        logger.error("path=%s error=%s", path, sayable(error))
+        yield _sent("error", problem(status, detail, path).body)
     except Exception:
         outcome = outcome and "failed"
         logger.exception("path=%s an answer failed", path)

@@ -11,6 +11,7 @@ from rag_pipelines import __version__
 from rag_pipelines.answers.answering import Answerer
 from rag_pipelines.config.environment import Environment
 from rag_pipelines.config.load import Configuration
+from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.retrieval.opening import Searchers
 from rag_pipelines.retrieval.remembered import Memories
 from rag_pipelines.service import (
@@ -29,6 +30,7 @@ from rag_pipelines.service.caching import ResultCache
 from rag_pipelines.service.following import Follower
 from rag_pipelines.service.gate import Gate
 from rag_pipelines.service.guarding import app_options, guard
+from rag_pipelines.service.hosts import Hosts, known_hosts
 from rag_pipelines.service.identity import announce, open_authentication
 from rag_pipelines.service.limits import Limits
 from rag_pipelines.service.memory import opened_memory
@@ -62,15 +64,20 @@ def create_app(environment: Environment, configuration: Configuration, port: int
     metrics = Metrics(service.telemetry)
     observing = Observing(metrics)
     limits = service.limits
+    names = known_hosts(service)
     gate = Gate(limits.concurrency, limits.waiting, limits.wait_seconds)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with contextlib.ExitStack() as closing:
             make_room(gate)
-            app.state.parts = _open(environment, configuration, metrics, gate, closing)
-            observing.tracer = open_tracing(service.telemetry, closing)
-            scraping.expose(app.state.parts, closing)
+            try:
+                app.state.parts = _open(environment, configuration, metrics, gate, closing)
+                observing.tracer = open_tracing(service.telemetry, closing)
+                scraping.expose(app.state.parts, closing)
+            except RagPipelinesError as error:
+                app.state.fault = error
+                raise
             announce(service, port or service.port)
             try:
                 yield
@@ -85,18 +92,21 @@ def create_app(environment: Environment, configuration: Configuration, port: int
         # FastAPI's own telemetry, where this version has it, records paths and the messages of exceptions.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         **app_options(service.auth),
-        responses=everywhere(),
+        responses=everywhere(named=names is not None),
     )
     app.state.gate = gate
+    app.state.fault = None
     app.add_middleware(Admission, gate=gate, config=limits, refused=metrics.refused)
     app.add_middleware(BodyLimit, limit=service.max_request_bytes, seconds=limits.body_seconds)
+    if names is not None:
+        app.add_middleware(Hosts, names=names, probed=service.principal is None)
     app.add_middleware(Observed, observing=observing)
     app.add_middleware(RequestIds)  # the last one added is the first to see a request
     pages.install(app, service)
     install(app)
     for router in ROUTERS:
         app.include_router(router)
-    guard(app, ROUTERS, service.auth)
+    guard(app, ROUTERS, service)
     return app
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
-from fastapi import HTTPException, Request
+from fastapi import HTTPException, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from rag_pipelines.core.types import Principal
 from rag_pipelines.governance.identity import InvalidCredential, NotEntitled, Unjudged
@@ -16,6 +21,7 @@ from rag_pipelines.service.request_ids import request_id
 
 logger = logging.getLogger(__name__)
 CHALLENGE = 'Bearer realm="rag-pipelines"'
+_ASKER = "rag_pipelines.asker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +48,53 @@ class Needs:
 
     scope: str | None
 
-    def __call__(self, request: Request) -> Asker:
-        """Whoever asks, if they hold the scope."""
-        limits = parts_of(request).limits
-        with limits.attempt(request.client.host if request.client else None):
-            found = identify(request)
-        limits.admit(found.principal.tenant, found.principal.subject, found.credential)
-        if self.scope is not None and self.scope not in found.scopes:
+    async def __call__(self, request: Request) -> Asker:
+        """Whoever asks; `Guarded` has found out who that is."""
+        found: Asker = request.scope[_ASKER]
+        return found
+
+
+class Guarded(APIRoute):
+    """A route that knows who asks before it reads what they send; the `route_class` of every router.
+
+    FastAPI alone parses the body before any dependency runs, and would tell nobody in particular what is wrong with
+    it. However many dependencies need an asker, one request is identified once and counted once.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """That of FastAPI, behind the question who asks."""
+        handle = super().get_route_handler()
+        needed = needs_of(self.dependant)
+        if not needed:
+            return handle
+
+        async def guarded(request: Request) -> Response:
+            request.scope[_ASKER] = await run_in_threadpool(_admitted, request, needed)
+            return await handle(request)
+
+        return guarded
+
+
+def needs_of(dependant: Dependant) -> list[Needs]:
+    """What a route needs, itself or through what it depends on."""
+    own = [dependant.call] if isinstance(dependant.call, Needs) else []
+    return own + [found for part in dependant.dependencies for found in needs_of(part)]
+
+
+def _admitted(request: Request, needed: list[Needs]) -> Asker:
+    """Whoever asks, if they hold the scopes."""
+    limits = parts_of(request).limits
+    with limits.attempt(request.client.host if request.client else None):
+        found = identify(request)
+    limits.admit(found.principal.tenant, found.principal.subject, found.credential)
+    for scope in (need.scope for need in needed):
+        if scope is not None and scope not in found.scopes:
             raise HTTPException(
                 403,
-                f"this credential has no scope {self.scope!r}",
-                {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{self.scope}"'},
+                f"this credential has no scope {scope!r}",
+                {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'},
             )
-        return found
+    return found
 
 
 def needs(scope: str) -> Needs:

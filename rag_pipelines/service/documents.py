@@ -13,7 +13,7 @@ from rag_pipelines.core.events import Event
 from rag_pipelines.retrieval.documents import list_documents, read_document
 from rag_pipelines.retrieval.facets import count_values
 from rag_pipelines.retrieval.filters import Wanted
-from rag_pipelines.service.asking import Asker
+from rag_pipelines.service.asking import Asker, Guarded
 from rag_pipelines.service.document_schemas import (
     DocumentBody,
     DocumentList,
@@ -29,7 +29,7 @@ from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import described
 from rag_pipelines.service.tenancy import index_for
 
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 Version = Annotated[
     int | None, Query(ge=1, description="A published version instead of the live one.", examples=[7])
 ]

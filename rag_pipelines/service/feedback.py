@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag_pipelines.catalog.feedback import Feedback, NotShown, save_feedback
 from rag_pipelines.core.events import Event
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.indexes import IndexName
 from rag_pipelines.service.parts import parts_of
 from rag_pipelines.service.problems import described
 from rag_pipelines.service.tenancy import index_for
 
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 Telling = Annotated[Asker, Depends(needs("feedback"))]
 LONGEST_COMMENT = 2000
 NAME = "^[0-9A-Za-z-]{1,64}$"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from rag_pipelines.core.errors import NotPublished
 from rag_pipelines.retrieval.opening import Searchers
+from rag_pipelines.service.problems import sayable
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Follower:
         except NotPublished:
             return
         except Exception as error:
-            fault = str(error) or type(error).__name__
+            fault = sayable(error)
             if self._faults.get(name) != fault:
                 logger.exception("index=%s cannot be followed", name)
             self._faults[name] = fault

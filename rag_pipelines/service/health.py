@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from rag_pipelines import __version__
 from rag_pipelines.core.errors import NotPublished, RagPipelinesError
 from rag_pipelines.service.parts import parts_of
-from rag_pipelines.service.problems import described, problem
+from rag_pipelines.service.problems import described, problem, sayable
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
@@ -38,10 +38,10 @@ def readyz(request: Request) -> Any:
             parts.searchers.get(name).warm()
         except RagPipelinesError as error:
             if config.tenant is None:
-                waiting.append(str(error))
+                waiting.append(sayable(error))
             elif not isinstance(error, NotPublished):
                 waiting.append("the index of a tenant cannot be opened; the log says which")
-                logger.warning("index=%s is not ready: %s", name, error)
+                logger.warning("index=%s is not ready: %s", name, sayable(error))
     if waiting:
         return problem(503, "; ".join(dict.fromkeys(waiting)), "/readyz")
     if parts.variants.flags.fault is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from rag_pipelines.catalog import versions
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.parts import parts_of
 from rag_pipelines.service.problems import described
 from rag_pipelines.service.schemas import IndexBody, IndexList, SearchAnswer, SearchBody
@@ -15,15 +15,11 @@ from rag_pipelines.service.searching import search_index
 from rag_pipelines.service.standing import totals_of
 from rag_pipelines.service.tenancy import indexes_for
 
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     400: described("Unknown filter field, or a body that cannot be read"),
     404: described("No such index or version"),
-    413: described("Request too large"),
-    422: described("A field of the request is invalid"),
-    429: described("Asked too often; `Retry-After` says when to ask again"),
     503: described("Nothing published yet, the engine cannot be reached, or too many requests at once"),
-    504: described("No answer within the time that a request has"),
 }
 IndexName = Annotated[str, Path(description="Name of the index", examples=["knowledge"])]
 Searching = Annotated[Asker, Depends(needs("search"))]

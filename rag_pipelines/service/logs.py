@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.service.observing import access, current
+from rag_pipelines.service.problems import sayable
 
 FIELDS = ("method", "route", "status", "ms")
 WITHHELD = "(withheld: it repeats the request)"
@@ -45,7 +46,7 @@ def log_fields(record: logging.LogRecord) -> dict[str, Any]:
         error = record.exc_info[1]
         found["error"] = type(error).__qualname__
         if noted is None and isinstance(error, SAYABLE):
-            found["reason"] = str(error)
+            found["reason"] = sayable(error)
         found["traceback"] = "\n".join(_frames(error))
     return found
 

@@ -14,25 +14,25 @@ from starlette.concurrency import run_in_threadpool
 from rag_pipelines.config.service import ServiceConfig
 from rag_pipelines.core.errors import RagPipelinesError
 from rag_pipelines.service import pages_api
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
+from rag_pipelines.service.hosts import is_local
 from rag_pipelines.service.page_filters import filters_of
 from rag_pipelines.service.pages_frame import (
     COOKIE,
     CREDENTIAL,
     PREFIX,
     PageFrame,
-    is_local,
     own_form,
     sign_in_page,
 )
 from rag_pipelines.service.pages_render import STATIC, asset, page
 from rag_pipelines.service.parts import Parts, parts_of
-from rag_pipelines.service.problems import STATUS
+from rag_pipelines.service.problems import answered
 from rag_pipelines.service.schemas import SearchBody
 from rag_pipelines.service.searching import search_index
 from rag_pipelines.service.tenancy import index_for, indexes_for
 
-router = APIRouter(prefix="/pages", include_in_schema=False)
+router = APIRouter(prefix="/pages", include_in_schema=False, route_class=Guarded)
 open_router = APIRouter(include_in_schema=False)
 """Asked without a credential: how to give one, and files that hold nothing of anybody's."""
 
@@ -55,8 +55,7 @@ Form = Annotated[dict[str, str], Depends(form_of)]
 
 def install(app: FastAPI, service: ServiceConfig) -> None:
     """What the pages need besides their router. Call it after all other middleware: it must be the first to see."""
-    nobody = service.principal is None
-    app.add_middleware(PageFrame, local_only=not nobody, signs_in=nobody)
+    app.add_middleware(PageFrame, signs_in=service.principal is None)
     app.include_router(open_router)
 
 
@@ -226,5 +225,4 @@ def told(error: Exception) -> tuple[int, str]:
     if isinstance(error, ValidationError):
         first: Mapping[str, Any] = error.errors()[0]
         return 422, f"{'.'.join(map(str, first['loc'])) or 'form'}: {first['msg']}"
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-    return status, str(error)
+    return answered(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
 import re
@@ -34,9 +33,8 @@ class PageFrame:
     the API takes the `Authorization` header alone.
     """
 
-    def __init__(self, app: ASGIApp, local_only: bool, signs_in: bool) -> None:
+    def __init__(self, app: ASGIApp, signs_in: bool) -> None:
         self.app = app
-        self._local_only = local_only
         self._signs_in = signs_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,12 +44,6 @@ class PageFrame:
             return
         headers = Headers(scope=scope)
         reply = _Reply(send, scope, self._signs_in)
-        if self._local_only and not is_local(headers.get("host", "")):
-            detail = "without authentication the pages answer to localhost only, whatever name leads here"
-            await page("error.html.jinja", 421, status=421, title="Misdirected Request", detail=detail)(
-                scope, receive, reply
-            )
-            return
         if self._signs_in and "authorization" not in headers:
             credential = credential_of(headers.getlist("cookie"))
             if credential is not None:
@@ -154,12 +146,3 @@ def own_form(request: Request) -> None:
         raise HTTPException(
             403, "this form was not sent from a page of this service; open the page and send it"
         )
-
-
-def is_local(host: str) -> bool:
-    """Whether a `Host` names this machine: a name that somebody else lets point here would make them our origin."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -14,14 +14,14 @@ from rag_pipelines.core.errors import EngineError, NotPublished
 from rag_pipelines.core.types import Principal
 from rag_pipelines.governance.access import may_read
 from rag_pipelines.service import pages_api
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.pages import Form
 from rag_pipelines.service.pages_frame import own_form
 from rag_pipelines.service.pages_render import age, page
 from rag_pipelines.service.parts import parts_of
 from rag_pipelines.service.tenancy import indexes_for
 
-router = APIRouter(prefix="/pages/sources", include_in_schema=False)
+router = APIRouter(prefix="/pages/sources", include_in_schema=False, route_class=Guarded)
 SHOWN = 50
 """Rows of a list on the page; the rest is counted."""
 

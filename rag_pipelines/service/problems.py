@@ -71,23 +71,47 @@ def described(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 
 
-def everywhere() -> dict[int | str, dict[str, Any]]:
-    """What any route may answer, so that the document says so of each."""
+def everywhere(*, named: bool) -> dict[int | str, dict[str, Any]]:
+    """What any route may answer, so that the document says so of each; `named` where names of hosts are checked.
+
+    What depends on who asks is added where that is asked.
+    """
     return {
         400: described("The body or a parameter cannot be read"),
+        408: described("The body did not arrive in time"),
         413: described("Request too large"),
+        **({421: described("The service does not answer to the name in `Host`")} if named else {}),
         422: described("A field of the request is invalid"),
+        500: described("A fault of the service; its log has the details"),
+        503: described("Too many requests at once; `Retry-After` says when to ask again"),
+        504: described("No answer within the time that a request has"),
     }
+
+
+def answered(error: Exception) -> tuple[int, str]:
+    """Status and words for one of this package's errors; nothing that another program said stands in them."""
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+    if isinstance(error, EmbeddingError):
+        what = f"the model {error.model}" if error.model else "a model that this needs"
+        return status, f"{what} failed; ask again later, or have the service's log read"
+    return status, UNEXPECTED if status == 500 else sayable(error)
+
+
+def sayable(error: BaseException) -> str:
+    """What a log may say of an error: of one that is not ours its class alone, since its message may quote anything."""
+    if isinstance(error, RagPipelinesError):
+        return error.bare
+    return str(error) if isinstance(error, OSError) and str(error) else type(error).__name__
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of the application as a problem."""
 
     async def expected(request: Request, error: Exception) -> Response:
-        status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+        status, detail = answered(error)
         if status >= 500 and not isinstance(error, NotPublished):
-            logger.error("error=%s %s", type(error).__name__, error)
-        return problem(status, str(error), request.url.path)
+            logger.error("error=%s %s", type(error).__name__, sayable(error))
+        return problem(status, detail, request.url.path)
 
     async def invalid(request: Request, error: Exception) -> Response:
         details = error.errors() if isinstance(error, RequestValidationError) else []
@@ -121,7 +145,9 @@ def install(app: FastAPI) -> None:
 class BodyLimit:
     """Refuses a request body larger than `limit` bytes with 413 before it is in memory.
 
-    One that is not here whole within `seconds` gets 408: who sends slowly holds nothing but a connection.
+    One that is not here whole within `seconds` gets 408: who sends slowly holds nothing but a connection. Both come
+    before anybody is asked who they are, on purpose: a judgement costs a thread and maybe a look-up, a refusal by size
+    nothing, and it tells no more than the limit.
     """
 
     def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:

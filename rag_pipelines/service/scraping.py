@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from prometheus_client import start_http_server
 from prometheus_client.exposition import choose_encoder
 
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.core.errors import ConfigError
+from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.catalog_metrics import CatalogFigures
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import described
 
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 Scraping = Annotated[Asker, Depends(needs("metrics"))]
 
 
@@ -38,13 +39,21 @@ def metrics(request: Request, asker: Scraping) -> Response:
 
 
 def expose(parts: Parts, closing: ExitStack) -> None:
-    """Add what the catalog has, and open the port where one is configured. Raises OSError where it is taken."""
+    """Add what the catalog has, and open the port where one is configured. Raises ConfigError where it is taken."""
     config = parts.metrics.config
     if not config.metrics:
         return
     parts.metrics.registry.register(CatalogFigures(parts, config.freshness_seconds))
     if config.metrics_port is not None:
-        server, thread = start_http_server(config.metrics_port, config.metrics_host, parts.metrics.registry)
+        try:
+            server, thread = start_http_server(
+                config.metrics_port, config.metrics_host, parts.metrics.registry
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"service.yaml: telemetry.metrics_port: {config.metrics_host} port {config.metrics_port} cannot be "
+                f"listened on ({error.strerror}); stop what listens there, or write another port or metrics_host"
+            ) from error
         closing.callback(thread.join)
         closing.callback(server.server_close)
         closing.callback(server.shutdown)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import time
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rag_pipelines.config.limits import LimitsConfig
@@ -55,6 +57,30 @@ class PatientProtocol(H11Protocol):
             self._deadline = None
 
 
+class Plain:
+    """The application, whose own errors at the start are told by whoever runs it instead of as a traceback."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    @property
+    def fault(self) -> Exception | None:
+        """One of this package's errors, with which it could not be opened."""
+        found: Exception | None = getattr(self._app.state, "fault", None)
+        return found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan."""
+        await self._app(scope, receive, self._told(send) if scope["type"] == "lifespan" else send)
+
+    def _told(self, send: Send) -> Send:
+        async def told(message: Message) -> None:
+            failed = message["type"] == "lifespan.startup.failed" and self.fault is not None
+            await send({**message, "message": ""} if failed else message)
+
+        return told
+
+
 class DrainingServer(uvicorn.Server):
     """Ends in steps: told by SIGTERM it says that it is not ready, and serves on for `drain_seconds`.
 
@@ -62,11 +88,21 @@ class DrainingServer(uvicorn.Server):
     the process at once: what it was about to write is whole or absent, as after a kill.
     """
 
-    def __init__(self, config: uvicorn.Config, gate: Gate, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, plain: Plain, gate: Gate, drain_seconds: float) -> None:
         super().__init__(config)
+        self._plain = plain
         self._gate = gate
         self._drain_seconds = drain_seconds
         self._ends_at: float | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Until it is told to end. Raises what the application could not be opened for, such as ConfigError."""
+        try:
+            super().run(sockets)
+        except SystemExit:
+            if self._plain.fault is not None:
+                raise self._plain.fault from None
+            raise
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by the interpreter, between two steps of the event loop."""
@@ -88,8 +124,9 @@ class DrainingServer(uvicorn.Server):
 def server_of(app: FastAPI, limits: LimitsConfig, **settings: Any) -> DrainingServer:
     """A server for an application of `create_app`; `settings` are uvicorn's own, such as host and port."""
     protocol = type("Protocol", (PatientProtocol,), {"head_seconds": limits.head_seconds})
+    plain = Plain(app)
     config = uvicorn.Config(
-        app,
+        plain,
         http=protocol,
         ws="none",
         lifespan="on",
@@ -102,4 +139,4 @@ def server_of(app: FastAPI, limits: LimitsConfig, **settings: Any) -> DrainingSe
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         **settings,
     )
-    return DrainingServer(config, app.state.gate, limits.drain_seconds)
+    return DrainingServer(config, plain, app.state.gate, limits.drain_seconds)

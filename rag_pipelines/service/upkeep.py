@@ -19,7 +19,7 @@ from rag_pipelines.core.events import Event
 from rag_pipelines.core.types import Principal
 from rag_pipelines.governance.access import may_read
 from rag_pipelines.retrieval.documents import Totals
-from rag_pipelines.service.asking import Asker, needs
+from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.parts import Parts, parts_of
 from rag_pipelines.service.problems import described
 from rag_pipelines.service.standing import known_sources, totals_of
@@ -38,7 +38,7 @@ SourceName = Annotated[str, Path(description="Name of the source", examples=["ha
 IndexName = Annotated[str, Path(description="Name of the index", examples=["knowledge"])]
 
 
-router = APIRouter()
+router = APIRouter(route_class=Guarded)
 Watching = Annotated[Asker, Depends(needs("status"))]
 Reindexing = Annotated[Asker, Depends(needs("reindex"))]
 

@@ -132,7 +132,8 @@ def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]
             _configure(project, mode)
             with project.workspace() as workspace:
                 app = create_app(project.environment, workspace.configuration)
-            served[mode] = Served(closing.enter_context(TestClient(app, raise_server_exceptions=False)))
+            client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
+            served[mode] = Served(closing.enter_context(client))
         live = project.live()
         yield World(corpus, points, live or 0, served)
 

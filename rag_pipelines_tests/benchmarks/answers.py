@@ -192,11 +192,13 @@ def run(most: int, k: int, home: Path) -> Measured:
     rows = {row["_id"]: row for row in read_rows(folder / "queries.jsonl")}
     environment = open_set(SET, home).environment
     configure(environment, calibration=False)
-    with TestClient(create_app(environment, load_configuration(environment.configs))) as client:
+    app = create_app(environment, load_configuration(environment.configs))
+    with TestClient(app, base_url="http://localhost") as client:
         asked = ask(client, judged, rows, k)
     held_out = fit(environment, judged)
     configure(environment, calibration=True)
-    with TestClient(create_app(environment, load_configuration(environment.configs))) as client:
+    app = create_app(environment, load_configuration(environment.configs))
+    with TestClient(app, base_url="http://localhost") as client:
         again = ask(client, {name: judged[name] for name in judged if name in held_out}, rows, k)
         decided = [post(client, "search", query=one.query.text, k=k)[0]["answerable"] for one in again]
     yes = [one.answer["answerable"] for one in again if one.query.answerable]

@@ -108,7 +108,7 @@ def _clients(project: Project, url: str) -> Iterator[dict[str, TestClient]]:
                 project.configure("service", settings)
                 with project.workspace() as workspace:
                     app = create_app(project.environment, workspace.configuration)
-                clients[kind] = opened.enter_context(TestClient(app))
+                clients[kind] = opened.enter_context(TestClient(app, base_url="http://localhost"))
             yield clients
     finally:
         os.environ.pop(ENDPOINT)

@@ -68,7 +68,7 @@ def test_the_three_ways_to_ask_are_one(asked: Commands, name: str, version: int)
     run = read_run(Path(asked.json("eval", "pages", *ana)["run"]))
     with project.workspace() as workspace:
         app = create_app(project.environment, workspace.configuration)
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         for query_id, question in QUESTIONS.items():
             body = {"query": question, "k": 10, "version": version}
             served = client.post("/v1/indexes/knowledge/search", json=body).json()["passages"]

@@ -210,7 +210,7 @@ def test_what_shows_a_suspect_neighbour_is_marked(project: Project) -> None:
 def test_over_http_it_is_told_and_cannot_be_switched_off(project: Project) -> None:
     with project.workspace() as workspace:
         app = create_app(project.environment, workspace.configuration)
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         path = "/v1/indexes/knowledge/search"
         answer = client.post(path, json={"query": QUESTION, "k": 3}).json()
         first, *others = answer["passages"]

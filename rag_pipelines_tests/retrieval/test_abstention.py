@@ -160,7 +160,7 @@ def test_the_service_says_so_too(judging: Project) -> None:
     with judging.workspace() as workspace:
         app = create_app(judging.environment, workspace.configuration)
     body = {"query": "Who painted the ceiling of the chapel?"}
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         refused = client.post("/v1/indexes/knowledge/search", json=body).json()
         asked = client.post(
             "/v1/indexes/knowledge/search", json={**body, "passages_when_unanswerable": True}

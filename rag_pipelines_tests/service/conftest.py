@@ -53,7 +53,7 @@ def running(project: Project) -> Iterator[TestClient]:
     """The application with its lifespan on; a fault inside is an answer, as it is for a real caller."""
     with project.workspace() as workspace:
         app = create_app(project.environment, workspace.configuration)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -8,11 +8,15 @@ import socket
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive, Scope, Send
 
 from rag_pipelines.config.limits import LimitsConfig
+from rag_pipelines.service.admission import Admission
 from rag_pipelines.service.gate import Gate
 from rag_pipelines_tests.service.served import PATIENCE, Work, serving
 
@@ -76,12 +80,39 @@ def test_late_work_is_answered_with_504_and_keeps_its_slot_until_its_thread_is_f
 
 
 def test_work_that_nobody_waits_for_costs_the_event_loop_nothing() -> None:
-    limits = LimitsConfig(concurrency=1, waiting=0, timeout_seconds=0.1)
-    with serving(limits) as (url, _):
-        assert get(f"{url}/work").status_code == 504
-        before = time.process_time()
-        time.sleep(0.5)
-        assert time.process_time() - before < 0.25
+    """Who tells a thread again and again that it is cancelled does so in every turn of the loop: turns are counted."""
+    end = threading.Event()
+
+    async def hold(scope: Scope, receive: Receive, send: Send) -> None:
+        await run_in_threadpool(end.wait, PATIENCE)
+
+    async def told() -> tuple[int, int]:
+        messages: list[Message] = []
+        gate, loop = Gate(1), asyncio.get_running_loop()
+        admission = Admission(hold, gate, LimitsConfig(timeout_seconds=0.05))
+
+        async def receive() -> Message:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            messages.append(message)
+
+        await admission({"type": "http", "path": "/work", "headers": []}, receive, send)
+        assert (messages[0]["status"], gate.active) == (504, 1)
+        steps = []
+        plain = loop.call_soon
+
+        def counted(callback: Any, *arguments: Any, **options: Any) -> asyncio.Handle:
+            steps.append(callback)
+            return plain(callback, *arguments, **options)
+
+        loop.call_soon = counted  # type: ignore[method-assign,assignment]
+        for _ in range(100):
+            await asyncio.sleep(0)
+        end.set()
+        return len(steps), gate.active
+
+    assert asyncio.run(told()) == (100, 1)  # our own, and no other
 
 
 def test_a_stream_is_cut_when_its_time_is_over() -> None:

@@ -178,6 +178,29 @@ def test_nothing_that_the_asker_may_not_read_is_sent_anywhere(told: Told) -> Non
 
 
 @pytest.mark.parametrize("stream", [False, True])
+def test_confidential_text_does_not_reach_a_provider_that_must_not_see_it(
+    project: Project, endpoint: ChatEndpoint, stream: bool
+) -> None:
+    endpoint.does(Say("The press is closed [1]."))
+    answers = {"providers": [one(endpoint, max_classification="internal")], "retries": 0}
+    cleared = {"tenant": "acme", "groups": ["staff"], "clearance": "confidential"}
+    project.configure("service", {**SETTINGS, "principal": cleared, "answers": answers})
+    with running(project) as client:
+        project.configure("service", SETTINGS)
+        body = {"query": "Leave this secret paper alone", "k": 50}
+        shown = client.post("/v1/indexes/knowledge/search", json=body).json()["passages"]
+        response = client.post(PATH, json={**body, "stream": stream, "unsupported": "mark"})
+    assert "Leave this secret paper alone" in json.dumps(shown)
+    assert "classification" not in shown[0]
+    whole = events(response.text)[-1][1] if stream else response.json()
+    (sent,) = endpoint.requests
+    assert "Leave the press closed" in json.dumps(sent)
+    assert "paper alone" not in sent["messages"][1]["content"].rpartition("Question:")[0]
+    (attempt,) = whole["provider"]["attempts"]
+    assert attempt["detail"] == f"1 of {len(shown)} passages were withheld from it, being above internal"
+
+
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("behaviour", "status", "wait", "outcome"),
     [
@@ -370,7 +393,7 @@ def test_a_client_that_goes_away_ends_the_call(
     sent = json.dumps({"query": QUESTION, "stream": stream}).encode()
     with listening(project) as url:
         with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as client:
-            head = f"POST {PATH} HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\n"
+            head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             client.sendall(f"{head}Content-Length: {len(sent)}\r\n\r\n".encode() + sent)
             got = b""
             while stream and b"event: sentence" not in got:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.testclient import TestClient
 
 from rag_pipelines.catalog import api_keys
@@ -141,12 +141,10 @@ def test_every_route_refuses_who_shows_nothing_valid(served: TestClient, sent: s
     headers = {"Authorization": sent} if sent is not None else {}
     for method, path in every_route():
         url = path.format(index="knowledge", source="docs", number=1, doc_id="x", id="x", name="x", path="x")
-        for body in (b"", b"{", b"{}", b'{"query": "leave"}'):
+        for body in (b"", b"{", b'"\xff', b"{}", b'{"query": "leave"}'):
             answer = served.request(
                 method, url, headers={**headers, "Content-Type": "application/json"}, content=body
             )
-            if body == b"{" and answer.status_code == 400:
-                continue
             if path.startswith(
                 "/pages/"
             ):  # where people are shown how to sign in, and forms of others are refused
@@ -156,6 +154,66 @@ def test_every_route_refuses_who_shows_nothing_valid(served: TestClient, sent: s
             assert answer.headers["WWW-Authenticate"].startswith(CHALLENGE)
             assert answer.headers["Content-Type"] == MEDIA_TYPE
             assert "leave" not in answer.text
+
+
+def test_whoever_is_nobody_learns_nothing_of_what_they_sent(served: TestClient, key: NewKey) -> None:
+    for body, status in ((b'{"query": "leave', 400), (b'{"query": 7}', 422), (b'{"leave": 1}', 422)):
+        kind = {"Content-Type": "application/json"}
+        refused = served.post(PATH, content=body, headers=kind)
+        assert (refused.status_code, "errors" in refused.json(), "query" in refused.text) == (
+            401,
+            False,
+            False,
+        )
+        known = served.post(PATH, content=body, headers={**bearer(key.text), **kind})
+        assert known.status_code == status
+
+
+def test_a_request_is_identified_and_counted_once(
+    project: Project, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(project, issuer)
+    shown = made(project)
+    seen: list[str] = []
+
+    def noted(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*given: Any) -> Any:
+            seen.append(name)
+            return plain(*given)
+
+        return called
+
+    with running(project) as client:
+        parts = client.app.state.parts  # type: ignore[attr-defined]
+        monkeypatch.setattr(
+            parts.authentication, "identify", noted("identified", parts.authentication.identify)
+        )
+        monkeypatch.setattr(parts.limits, "admit", noted("counted", parts.limits.admit))
+        for content, status in ((b'{"query": "leave"}', 200), (b"{", 400), (b"{}", 422)):
+            headers = {**bearer(shown.text), "Content-Type": "application/json"}
+            assert client.post(PATH, content=content, headers=headers).status_code == status
+    assert seen == ["identified", "counted"] * 3
+
+
+def test_an_oversized_body_is_refused_unread_whoever_sends_it(served: TestClient) -> None:
+    answer = served.post(PATH, content=b"leave" * 1000)
+    assert (answer.status_code, "leave" in answer.text) == (413, False)
+
+
+def test_a_route_that_reads_before_it_knows_who_asks_stops_the_service(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rag_pipelines.service.asking import needs
+
+    router = APIRouter()
+
+    @router.get("/v1/late", dependencies=[Depends(needs("search"))])
+    def late() -> dict[str, str]:
+        return {}
+
+    monkeypatch.setattr("rag_pipelines.service.app.ROUTERS", (*ROUTERS, router))
+    with pytest.raises(ValueError, match=r"/v1/late.*route_class=Guarded"), running(project):
+        pass
 
 
 def test_refusals_do_not_tell_whether_a_key_exists(served: TestClient, project: Project, key: NewKey) -> None:
@@ -385,7 +443,10 @@ def test_machines_and_documentation(
     search = document["paths"]["/v1/indexes/{index}/search"]["post"]
     assert search["security"] == [{"bearer": []}]
     assert search["description"].endswith("Needs the scope `search`.")
-    assert {"401", "403"} <= set(search["responses"])
+    for _, operation in operations:
+        refused = {"401", "403", "429"} & set(operation["responses"])
+        assert refused == ({"401", "403", "429"} if "security" in operation else set())
+        assert "421" not in operation["responses"]
     configure(project, issuer, public_docs=True)
     with running(project) as client:
         for path in ("/docs", "/openapi.json"):

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from rag_pipelines.service.page_filters import filters_of
-from rag_pipelines.service.pages_frame import PageFrame, is_local
+from rag_pipelines.service.pages_frame import PageFrame
 from rag_pipelines.service.pages_owner import freshness
 from rag_pipelines.service.pages_render import asset, document_path, page, web_link
 from rag_pipelines_tests.project import STAFF, Project
@@ -299,24 +299,6 @@ def test_address_of_a_citation() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("host", "local"),
-    [
-        ("localhost:8600", True),
-        ("127.0.0.1", True),
-        ("[::1]:8600", True),
-        ("app.localhost", True),
-        ("evil.example", False),
-        ("10.0.0.1:8600", False),
-        ("localhost.evil.example", False),
-        ("", False),
-        ("[", False),
-    ],
-)
-def test_which_hosts_are_this_machine(host: str, local: bool) -> None:
-    assert is_local(host) is local
-
-
 def test_a_name_that_leads_here_is_not_answered_without_authentication(client: TestClient) -> None:
     found = shown(client.get("/pages/search?q=leave", headers={"Host": "evil.example"}), 421)
     assert "leave.md" not in found
@@ -341,7 +323,7 @@ def framed(signs_in: bool) -> TestClient:
             raise RuntimeError("hunter2")
         await routes(scope, receive, send)
 
-    framed_app = PageFrame(app, local_only=False, signs_in=signs_in)
+    framed_app = PageFrame(app, signs_in=signs_in)
     return TestClient(framed_app, base_url=HOME, raise_server_exceptions=False)
 
 

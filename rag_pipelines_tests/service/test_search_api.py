@@ -189,7 +189,7 @@ def test_openapi_schemas_are_valid_and_hold_examples_that_fit(client: TestClient
     assert len(schemas["SearchBody"]["examples"]) == 3
     assert schemas["PassageBody"]["examples"]
     responses = document["paths"]["/v1/indexes/{index}/search"]["post"]["responses"]
-    assert {"200", "400", "404", "413", "422", "429", "503", "504"} == set(responses)
+    assert {"200", "400", "404", "408", "413", "421", "422", "500", "503", "504"} == set(responses)
     assert list(responses["422"]["content"]) == [MEDIA_TYPE]
 
 
