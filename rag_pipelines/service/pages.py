@@ -108,7 +108,7 @@ async def _found(
     shown["result"] = result.as_json()
     if answer and shown["answers"]:
         try:
-            shown["answer"] = await pages_api.call("answer", request, asker, asked, index=index)
+            shown["answer"] = await pages_api.call("answer", request, asker, asked, index=index, found=result)
         except (RagPipelinesError, HTTPException) as error:
             shown["problem"] = f"No answer could be written: {told(error)[1]}"
 
