@@ -57,6 +57,12 @@ class Reach:
         """Points of the version that the principal may read, less those that are withheld from everybody."""
         return All((self.shown, access_condition(self.principal), self.policy.shown()))
 
+    @property
+    def withheld(self) -> Condition | None:
+        """Points that the principal could read, were they not withheld; None where the policy withholds none."""
+        withheld = self.policy.withheld()
+        return None if withheld is None else All((self.shown, access_condition(self.principal), withheld))
+
     def scope(self) -> Scope:
         """Names what may be read by a moment and a condition, the same for all who may read the same by their groups.
 
@@ -69,6 +75,19 @@ class Reach:
             return self.generation, self.readable
         general = access_condition(self.principal, by_name=False)
         return self.generation, All((self.shown, general, self.policy.shown()))
+
+    def having(self, condition: Condition, doc_ids: Collection[str]) -> set[str]:
+        """Those of the documents that have a point for which the condition holds."""
+        if not doc_ids:
+            return set()
+        of_these = All((condition, MatchAny(DOC_ID, tuple(sorted(doc_ids)))))
+        return {str(doc_id) for doc_id, _ in self.reader.facet(DOC_ID, of_these, len(doc_ids))}
+
+    def showing_nothing(self, doc_ids: Collection[str]) -> set[str]:
+        """Those of the documents of which every passage is withheld; one without passages is none of them."""
+        if self.withheld is None:
+            return set()
+        return self.having(self.withheld, doc_ids) - self.having(self.readable, doc_ids)
 
     def clusters(self, doc_ids: Collection[str]) -> dict[str, str]:
         """Document -> its cluster, for those that are compared with others."""
@@ -177,10 +196,13 @@ def _near_documents(
     together: dict[str, list[Row]] = asked(
         reach.catalog, lambda tx: standing_with(tx, reach.index, known, most, tiers, granted), {}
     )
+    untold = reach.showing_nothing({row["doc_id"] for rows in together.values() for row in rows})
     found: dict[str, list[tuple[Row, float]]] = {}
     for own in known:
         for row in together.get(own["representative"], ()):
-            unseen = row["doc_id"] in reach.hidden or not may_read(who, access_of(row))
+            unseen = (
+                row["doc_id"] in reach.hidden or row["doc_id"] in untold or not may_read(who, access_of(row))
+            )
             if row["doc_id"] != own["doc_id"] and not unseen:
                 found.setdefault(own["doc_id"], []).append((row, _similarity(own, row)))
     return found

@@ -30,6 +30,7 @@ from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.retrieval.signs import READ
 from rag_pipelines.retrieval.snapshots import Snapshot, open_snapshot
 from rag_pipelines.retrieval.variants import Variant
+from rag_pipelines.retrieval.withheld import StandIns
 
 
 class Searcher:
@@ -55,6 +56,7 @@ class Searcher:
         self._lock = threading.Lock()
         self._open: Snapshot | None = None
         self._stays = False
+        self.stand_ins = StandIns()
 
     @property
     def pointer(self) -> Pointer | None:
