@@ -16,6 +16,7 @@ from rag_pipelines.core.filters import All, Condition
 from rag_pipelines.core.ports import CollectionReader, Tokenizer, VectorEngine
 from rag_pipelines.core.stages import stage
 from rag_pipelines.core.types import Principal
+from rag_pipelines.dedup import dedup_fingerprint
 from rag_pipelines.governance.untrusted import new_nonce
 from rag_pipelines.retrieval.abstention import Evidence
 from rag_pipelines.retrieval.answering import answer
@@ -211,6 +212,7 @@ class Searcher:
             principal,
             self.parts.policy,
             opened.pointer.generation,
+            dedup_fingerprint(self.config.dedup),
         )
 
     def warm(self) -> None:
