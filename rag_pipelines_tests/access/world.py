@@ -19,7 +19,7 @@ from rag_pipelines.index.server import ServerEngine
 from rag_pipelines.pipeline.rollback import rollback
 from rag_pipelines.service.app import create_app
 from rag_pipelines.service.identity import Everybody
-from rag_pipelines_tests.access.corpus import SOURCES, Asker, Corpus, Rights, lines
+from rag_pipelines_tests.access.corpus import ALIKE, SOURCES, Asker, Corpus, Rights, lines
 from rag_pipelines_tests.benchmarks.synthetic_parts import HashEmbedder
 from rag_pipelines_tests.project import Parts, Project, scratch_folder
 
@@ -35,6 +35,9 @@ FIELDS: dict[str, Any] = {
     "metadata": {"team": "team", "year": "year", "draft": "draft"},
 }
 FILTERS = ["team", {"field": "year", "type": "integer"}, {"field": "draft", "type": "boolean"}]
+DEDUP = {"threshold": ALIKE, "bands": 64, "rows": 2}
+"""Bands that miss no pair."""
+
 MODES: dict[str, dict[str, Any]] = {
     "dense": {"mode": "dense", "distinct": False, "locations": 100},
     "hybrid": {"locations": 100, "query": {"spelling": {"min_passages": 1}}},
@@ -112,10 +115,11 @@ def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]
                 connector="records",
                 params={"url": f"{source}.jsonl", "fields": FIELDS, "media_type": "text/markdown"},
                 chunking={"max_tokens": 24},
-                dedup={"policy": "off"},
+                dedup={"policy": corpus.dedup},
                 limits={"max_delete_fraction": 1.0},
                 **rights_of(corpus.defaults[source]),
             )
+        project.configure("policy", {"injection": corpus.policy.written()})
         points: dict[int, list[StoredPoint]] = {}
         for papers in (corpus.first, corpus.second):
             for source in SOURCES:
@@ -142,7 +146,7 @@ def _configure(project: Project, mode: str) -> None:
         "service",
         {"principal": {"tenant": "acme"}, "max_k": 500, "max_request_bytes": 65536, "poll_seconds": 60},
     )
-    project.index(INDEX, filter_fields=FILTERS, retrieval=MODES[mode])
+    project.index(INDEX, filter_fields=FILTERS, retrieval=MODES[mode], dedup=DEDUP)
 
 
 def _stored(project: Project, version: int) -> list[StoredPoint]:
