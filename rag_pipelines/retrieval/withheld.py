@@ -17,7 +17,7 @@ from rag_pipelines.retrieval.locations import Reach
 FIRST = Match(ORDINAL, 0)
 """One point of each document of a version: its first chunk."""
 
-KEPT = 1_000_000
+KEPT = 2_000_000
 """Points in memory that stand for their documents in place of the first one."""
 
 BATCH = 500

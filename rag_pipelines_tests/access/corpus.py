@@ -50,7 +50,7 @@ CHAIN = (
 )
 """The first is near to the second and the second to the third, but not the first to the third."""
 
-ALIKE = 0.45
+ALIKE = 0.4
 """The similarity of two texts from which they are near."""
 
 

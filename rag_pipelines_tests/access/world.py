@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
@@ -41,7 +41,9 @@ DEDUP = {"threshold": ALIKE, "bands": 64, "rows": 2}
 MODES: dict[str, dict[str, Any]] = {
     "dense": {"mode": "dense", "distinct": False, "locations": 100},
     "hybrid": {"locations": 100, "query": {"spelling": {"min_passages": 1}}},
+    "grouped": {"mode": "dense", "locations": 100},
 }
+JUDGED = ("dense", "hybrid")
 
 
 class Lent:
@@ -94,8 +96,10 @@ def rights_of(rights: Rights) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]:
-    """Synced twice and served in every mode, for the length of the block."""
+def built(
+    corpus: Corpus, parts: Parts, engine: str = "edge", modes: Sequence[str] = JUDGED
+) -> Iterator[World]:
+    """Synced twice and served in these modes, for the length of the block."""
     with contextlib.ExitStack() as closing:
         folder = closing.enter_context(scratch_folder())
         if engine == "local":
@@ -132,7 +136,7 @@ def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]
         if corpus.rolled_back and len(points) > 1:
             _roll_back(project)
         served = {}
-        for mode in MODES:
+        for mode in modes:
             _configure(project, mode)
             with project.workspace() as workspace:
                 app = create_app(project.environment, workspace.configuration)
