@@ -186,7 +186,8 @@ def check_places(judged: Judge, answer: Any) -> None:
     points = [(point.payload["doc_id"], point.payload["text"]) for point in judged.points(judged.version)]
     silent = judged.admitted(judged.version).keys() - judged.papers(judged.version).keys()
     for passage in answer["passages"]:
-        own = near.get(passage["doc_id"], set()) | {passage["doc_id"]}
+        same = {doc_id for doc_id, text in points if text == passage["text"]} | {passage["doc_id"]}
+        own = same.union(*(near.get(doc_id, ()) for doc_id in same))
         said = {text for doc_id, text in points if doc_id in own and _alike(text, passage["text"])} | {
             passage["text"]
         }

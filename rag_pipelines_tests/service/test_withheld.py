@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from rag_pipelines.client.document_types import Document
+from rag_pipelines.client.reading import read
 from rag_pipelines.core.ids import document_id
+from rag_pipelines.retrieval import withheld
 from rag_pipelines.retrieval.withheld import Gap, blanked, gaps
 from rag_pipelines.service.page_text import pieces
 from rag_pipelines_tests.project import STAFF, Project
@@ -59,6 +62,22 @@ def test_a_document_is_listed_where_one_of_its_passages_may_be_shown(client: Tes
         paged += [row["uri"] for row in page["documents"]]
         cursor = {"cursor": page["next"]}
     assert (sorted(paged), page["next"]) == (sorted(SHOWN), None)
+
+
+def test_what_stands_for_a_document_is_looked_up_once(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get(f"{URL}/documents")
+    monkeypatch.setattr(withheld, "_stand_ins", None)
+    assert len(client.get(f"{URL}/documents").json()["documents"]) == 3
+    assert client.post(f"{URL}/facets", json={"fields": ["source"], "unit": "documents"}).status_code == 200
+    assert client.get("/v1/indexes").json()["indexes"][0]["documents"] == 3
+
+
+def test_the_client_names_what_is_left_out(client: TestClient) -> None:
+    found = read(Document, text_of(client, "last.md"))
+    (gap,) = found.withheld
+    assert (gap.end, gap.passages) == (len(found.text), 1)
 
 
 def test_totals_and_facets_count_what_may_be_shown(client: TestClient) -> None:
