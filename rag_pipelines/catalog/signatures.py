@@ -81,6 +81,19 @@ def pairs_of(tx: Transaction, dedup_fp: str, texts: Collection[str]) -> dict[tup
     return found
 
 
+def pairs_among(tx: Transaction, dedup_fp: str, texts: Collection[str]) -> list[tuple[str, str]]:
+    """(low, high) of every verified pair of which both are among the texts."""
+    ordered = sorted(texts)
+    found: list[tuple[str, str]] = []
+    for lows in batches(ordered):
+        for highs in batches(ordered):
+            mine = (pairs.c.dedup_fp == dedup_fp) & pairs.c.low.in_(lows) & pairs.c.high.in_(highs)
+            found += [
+                (row[0], row[1]) for row in tx.execute(sa.select(pairs.c.low, pairs.c.high).where(mine))
+            ]
+    return found
+
+
 def unused_texts(tx: Transaction, dedup_fp: str) -> dict[str, bytes | None]:
     """Some signed texts that no document has any more, with their signatures."""
     own = signatures.c

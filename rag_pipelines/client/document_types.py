@@ -31,8 +31,17 @@ class DocumentPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithheldSpan:
+    """A span of a document's text that is left out: blank, and so many passages long."""
+
+    start: int
+    end: int
+    passages: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A document with the stored text to which the spans of its citations refer."""
+    """A document with the stored text to which the spans of its citations refer; what is `withheld` is blank."""
 
     doc_id: str
     text: str
@@ -51,6 +60,7 @@ class Document:
     parser: str | None = None
     parsed_hash: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    withheld: tuple[WithheldSpan, ...] = ()
     request_id: str = ""
 
 

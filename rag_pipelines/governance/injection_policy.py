@@ -62,6 +62,11 @@ class InjectionPolicy:
 
     def shown(self) -> Condition:
         """What is not withheld, as a filter on points. Every read path adds it to what a version holds."""
+        withheld = self.withheld()
+        return EVERYTHING if withheld is None else Not(withheld)
+
+    def withheld(self) -> Condition | None:
+        """What is withheld, as a filter on points; None where nothing ever is."""
         withheld: list[Condition] = []
         earlier: list[Condition] = []
         for scope in self.scopes:
@@ -72,7 +77,7 @@ class InjectionPolicy:
             earlier.append(Not(here))
         if self.config.action == "withhold":
             withheld.append(All((*earlier, Range(INJECTION_SCORE, gte=self.config.threshold))))
-        return Not(AnyOf(tuple(withheld))) if withheld else EVERYTHING
+        return AnyOf(tuple(withheld)) if withheld else None
 
     def mark(self, payload: Mapping[str, Any], flag: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """What a reader is told of a passage that shows text with this flag, of the payload's document."""

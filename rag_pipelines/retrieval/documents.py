@@ -13,15 +13,24 @@ from itertools import islice
 from typing import Any
 
 from rag_pipelines.core.errors import ConfigError, NotFound
-from rag_pipelines.core.filters import All, Match, MatchAny
+from rag_pipelines.core.filters import All, Condition, Match, MatchAny
 from rag_pipelines.core.types import Principal
-from rag_pipelines.index.points import CLASSIFICATION, DOC_ID, LINK, META, ORDINAL, SOURCE, TITLE, URI
+from rag_pipelines.index.points import (
+    CLASSIFICATION,
+    DOC_ID,
+    END,
+    LINK,
+    META,
+    ORDINAL,
+    SOURCE,
+    START,
+    TITLE,
+    URI,
+)
 from rag_pipelines.retrieval.filters import Wanted, filter_condition
 from rag_pipelines.retrieval.locations import Reach
 from rag_pipelines.retrieval.search import Searcher
-
-FIRST = Match(ORDINAL, 0)
-"""One point of each document of a version: its first chunk."""
+from rag_pipelines.retrieval.withheld import Gap, Span, blanked, gaps
 
 SCANNED = 5000
 """Documents looked at for one page; a prefix that few uris have is looked for over several pages."""
@@ -35,7 +44,7 @@ _CURSOR = re.compile(r"([1-9]\d{0,9})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{1
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One document of a version; `chunks` are its points there."""
+    """One document of a version; `chunks` are its points there, less those that are withheld."""
 
     doc_id: str
     source: str
@@ -57,13 +66,17 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document with its text, which the `start` and `end` of citations of that version slice."""
+    """A document with its text, which the `start` and `end` of citations of that version slice.
+
+    What is `withheld` of it is blank there.
+    """
 
     version: int
     listed: Listed
     facts: Mapping[str, Any]
     metadata: Mapping[str, Any]
     text: str
+    withheld: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +90,9 @@ class Totals:
 def count_readable(searcher: Searcher, principal: Principal, version: int | None = None) -> Totals:
     """Documents and chunks of a version that the principal may read. Raises as a search does."""
     with searcher.reach(principal, version) as (_, reach):
+        each = searcher.stand_ins.each_document(reach)
         return Totals(
-            documents=reach.reader.count(All((reach.readable, FIRST))),
+            documents=reach.reader.count(All((reach.readable, each))),
             chunks=reach.reader.count(reach.readable),
         )
 
@@ -92,7 +106,7 @@ def list_documents(
     cursor: str | None = None,
     version: int | None = None,
 ) -> Page:
-    """At most `limit` documents in the order of their first points, which means nothing and never changes.
+    """At most `limit` documents in the order of the points that stand for them, which means nothing and never changes.
 
     `cursor` is the `next` of the page before and carries its version, so that pages are of one. A page may hold
     fewer documents than asked for, even none, and be followed by others where few uris have the prefix.
@@ -101,8 +115,9 @@ def list_documents(
     asked = filter_condition(filters, searcher.config)
     number, after = _place(cursor, version)
     with searcher.reach(principal, number) as (found_version, reach):
+        each = searcher.stand_ins.each_document(reach)
         points = reach.reader.scroll(
-            All((reach.readable, asked, FIRST)), batch=BATCH if prefix else limit + 1, after=after
+            All((reach.readable, asked, each)), batch=BATCH if prefix else limit + 1, after=after
         )
         chosen: list[Mapping[str, Any]] = []
         last = None
@@ -125,17 +140,29 @@ def read_document(
     Raises BlobError where its text is not stored any more, and as a search does.
     """
     with searcher.reach(principal, version) as (number, reach):
-        points = list(reach.reader.scroll(All((reach.readable, Match(DOC_ID, doc_id)))))
-    if not points:
-        raise NotFound(f"version {number} of index {searcher.config.index!r} has no document {doc_id!r}")
-    first = min((point.payload for point in points), key=lambda payload: int(payload[ORDINAL]))
+        shown = _points(reach, reach.readable, doc_id)
+        if not shown:
+            raise NotFound(f"version {number} of index {searcher.config.index!r} has no document {doc_id!r}")
+        withheld = _points(reach, reach.withheld, doc_id) if reach.withheld is not None else []
+    first = min(shown, key=lambda payload: int(payload[ORDINAL]))
+    text = searcher.parts.text_of(first["parsed_hash"])
+    left_out = gaps(map(_span, shown), [_span(payload) for payload in withheld], len(text))
     return Stored(
         number,
-        _of_point(first, len(points)),
+        _of_point(first, len(shown)),
         {name: first.get(name) for name in FACTS},
         first.get(META) or {},
-        searcher.parts.text_of(first["parsed_hash"]),
+        blanked(text, left_out),
+        left_out,
     )
+
+
+def _points(reach: Reach, condition: Condition, doc_id: str) -> list[Mapping[str, Any]]:
+    return [point.payload for point in reach.reader.scroll(All((condition, Match(DOC_ID, doc_id))))]
+
+
+def _span(payload: Mapping[str, Any]) -> Span:
+    return payload[START], payload[END]
 
 
 def _place(cursor: str | None, version: int | None) -> tuple[int | None, str | None]:

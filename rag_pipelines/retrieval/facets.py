@@ -11,7 +11,6 @@ from rag_pipelines.core.errors import ConfigError
 from rag_pipelines.core.filters import EVERYTHING, All, Scalar
 from rag_pipelines.core.types import Principal
 from rag_pipelines.index.points import meta_path
-from rag_pipelines.retrieval.documents import FIRST
 from rag_pipelines.retrieval.filters import Wanted, filter_condition
 from rag_pipelines.retrieval.search import Searcher
 
@@ -50,7 +49,8 @@ def count_values(
     paths = {name: _path(name, searcher.config) for name in fields}
     asked = filter_condition(filters, searcher.config)
     with searcher.reach(principal, version) as (number, reach):
-        condition = All((reach.readable, asked, FIRST if of_documents else EVERYTHING))
+        each = searcher.stand_ins.each_document(reach) if of_documents else EVERYTHING
+        condition = All((reach.readable, asked, each))
         total = reach.reader.count(condition)
         found = {
             name: [hit for hit in reach.reader.facet(path, condition, limit + 1) if type(hit[0]) is kind]

@@ -37,19 +37,19 @@ def distinct(
 
     Further rounds leave out the texts that were seen. Equal texts alone never make an answer short; of
     near-duplicates that differ from one another, some hundreds are looked through. `clusters` gives the
-    clusters of those documents that lie in one. The engine's candidates are never fewer than the hits asked
-    for in the first round, so that fused scores are those of a search without groups.
+    clusters of those documents that lie in one, through documents that were found themselves. The engine's
+    candidates are never fewer than the hits asked for in the first round, so that fused scores are those of
+    a search without groups.
     """
     wanted, limit = request.limit, min(OVERFETCH * request.limit, request.candidates)
     hits: list[Hit] = []
     groups: list[Group] = []
-    known: dict[str, str] = {}
     fruitless = 0
     asked = request
     while fruitless <= FRUITLESS_ROUNDS:
         found = ask(replace(asked, limit=limit))
-        known |= clusters({hit.payload[DOC_ID] for hit in found})
         hits += capped(found, hits)
+        known = clusters({hit.payload[DOC_ID] for hit in hits})
         before, groups = len(groups), grouped(hits, known, settings)
         if len(groups) >= wanted or len(found) < limit:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,11 +10,13 @@ from typing import Any
 
 from rag_pipelines.catalog.documents import access_of
 from rag_pipelines.catalog.duplicates import asked, members_by_document, standing_with
+from rag_pipelines.catalog.signatures import pairs_among
 from rag_pipelines.catalog.store import Catalog, Row
 from rag_pipelines.core.filters import All, Condition, Match, MatchAny
 from rag_pipelines.core.places import Location
 from rag_pipelines.core.ports import CollectionReader
 from rag_pipelines.core.types import Classification, Principal
+from rag_pipelines.dedup import components
 from rag_pipelines.governance.access import access_condition, grants, may_read, own_entry
 from rag_pipelines.governance.injection_policy import OFF, InjectionPolicy
 from rag_pipelines.index.points import ACL, DOC_ID, PARSED_HASH, TEXT_HASH
@@ -39,7 +42,8 @@ class Reach:
     """Where somebody's passages and their locations are looked for: `shown` is what the version holds.
 
     Filters of the question do not bound locations: that a passage stands elsewhere too is worth knowing
-    there as well. Of one search: what was read from the catalog is kept.
+    there as well. Of one search: what was read from the catalog is kept. `comparison` is the fingerprint of the
+    settings by which texts were compared.
     """
 
     catalog: Catalog
@@ -50,12 +54,20 @@ class Reach:
     principal: Principal
     policy: InjectionPolicy = field(default_factory=_unjudged)
     generation: int = 0
+    comparison: str = ""
+    _pairs: dict[frozenset[str], list[tuple[str, str]]] = field(default_factory=dict)
     _members: dict[str, Row | None] = field(default_factory=dict)
 
     @property
     def readable(self) -> Condition:
         """Points of the version that the principal may read, less those that are withheld from everybody."""
         return All((self.shown, access_condition(self.principal), self.policy.shown()))
+
+    @property
+    def withheld(self) -> Condition | None:
+        """Points that the principal could read, were they not withheld; None where the policy withholds none."""
+        withheld = self.policy.withheld()
+        return None if withheld is None else All((self.shown, access_condition(self.principal), withheld))
 
     def scope(self) -> Scope:
         """Names what may be read by a moment and a condition, the same for all who may read the same by their groups.
@@ -70,9 +82,45 @@ class Reach:
         general = access_condition(self.principal, by_name=False)
         return self.generation, All((self.shown, general, self.policy.shown()))
 
+    def having(self, condition: Condition, doc_ids: Collection[str]) -> set[str]:
+        """Those of the documents that have a point for which the condition holds."""
+        if not doc_ids:
+            return set()
+        of_these = All((condition, MatchAny(DOC_ID, tuple(sorted(doc_ids)))))
+        return {str(doc_id) for doc_id, _ in self.reader.facet(DOC_ID, of_these, len(doc_ids))}
+
+    def showing_nothing(self, doc_ids: Collection[str]) -> set[str]:
+        """Those of the documents of which every passage is withheld; one without passages is none of them."""
+        if self.withheld is None:
+            return set()
+        return self.having(self.withheld, doc_ids) - self.having(self.readable, doc_ids)
+
     def clusters(self, doc_ids: Collection[str]) -> dict[str, str]:
-        """Document -> its cluster, for those that are compared with others."""
-        return {row["doc_id"]: row["cluster"] for row in self.members(doc_ids)}
+        """Document -> the first of those that it is connected with through near-duplicates among them.
+
+        The cluster in the catalog says only which of them to compare: it may hang together by documents that are
+        hidden, and what those connect would tell of them.
+        """
+        rows = self.members(doc_ids)
+        sizes = Counter(row["cluster"] for row in rows)
+        holders: dict[tuple[str, str], list[str]] = {}
+        for row in rows:
+            if sizes[row["cluster"]] > 1:
+                holders.setdefault((row["scope"], row["parsed_hash"]), []).append(row["doc_id"])
+        edges = [(doc_ids[0], other) for doc_ids in holders.values() for other in doc_ids[1:]]
+        texts = frozenset(text for _, text in holders)
+        for low, high in self._near(texts) if len(texts) > 1 else ():
+            edges += [
+                (doc_ids[0], holders[scope, high][0])
+                for (scope, text), doc_ids in holders.items()
+                if text == low and (scope, high) in holders
+            ]
+        return {doc_id: found[0] for found in components(edges) for doc_id in found}
+
+    def _near(self, texts: frozenset[str]) -> list[tuple[str, str]]:
+        if texts not in self._pairs:
+            self._pairs[texts] = asked(self.catalog, lambda tx: pairs_among(tx, self.comparison, texts), [])
+        return self._pairs[texts]
 
     def members(self, doc_ids: Collection[str]) -> list[Row]:
         """What the catalog knows of documents that are compared with others."""
@@ -177,10 +225,13 @@ def _near_documents(
     together: dict[str, list[Row]] = asked(
         reach.catalog, lambda tx: standing_with(tx, reach.index, known, most, tiers, granted), {}
     )
+    untold = reach.showing_nothing({row["doc_id"] for rows in together.values() for row in rows})
     found: dict[str, list[tuple[Row, float]]] = {}
     for own in known:
         for row in together.get(own["representative"], ()):
-            unseen = row["doc_id"] in reach.hidden or not may_read(who, access_of(row))
+            unseen = (
+                row["doc_id"] in reach.hidden or row["doc_id"] in untold or not may_read(who, access_of(row))
+            )
             if row["doc_id"] != own["doc_id"] and not unseen:
                 found.setdefault(own["doc_id"], []).append((row, _similarity(own, row)))
     return found

@@ -16,6 +16,7 @@ from rag_pipelines.core.filters import All, Condition
 from rag_pipelines.core.ports import CollectionReader, Tokenizer, VectorEngine
 from rag_pipelines.core.stages import stage
 from rag_pipelines.core.types import Principal
+from rag_pipelines.dedup import dedup_fingerprint
 from rag_pipelines.governance.untrusted import new_nonce
 from rag_pipelines.retrieval.abstention import Evidence
 from rag_pipelines.retrieval.answering import answer
@@ -30,6 +31,7 @@ from rag_pipelines.retrieval.result import SearchResult
 from rag_pipelines.retrieval.signs import READ
 from rag_pipelines.retrieval.snapshots import Snapshot, open_snapshot
 from rag_pipelines.retrieval.variants import Variant
+from rag_pipelines.retrieval.withheld import StandIns
 
 
 class Searcher:
@@ -55,6 +57,7 @@ class Searcher:
         self._lock = threading.Lock()
         self._open: Snapshot | None = None
         self._stays = False
+        self.stand_ins = StandIns()
 
     @property
     def pointer(self) -> Pointer | None:
@@ -209,6 +212,7 @@ class Searcher:
             principal,
             self.parts.policy,
             opened.pointer.generation,
+            dedup_fingerprint(self.config.dedup),
         )
 
     def warm(self) -> None:

@@ -55,7 +55,17 @@ async def answer(index: IndexName, body: AnswerBody, request: Request, asker: An
     """
     parts = parts_of(request)
     index = index_for(parts, asker.principal, index)
-    found, reading = await run_in_threadpool(_searched, parts, asker, index, body)
+    sought = body.search(parts.configuration.service.max_k)
+    found = await run_in_threadpool(search_index, parts, asker, index, sought)
+    return await answer_from(index, body, request, asker, found)
+
+
+async def answer_from(
+    index: str, body: AnswerBody, request: Request, asker: Asker, found: SearchResult
+) -> Response:
+    """The answer from what the request has searched already: one question is searched, and remembered, once."""
+    parts = parts_of(request)
+    reading = await run_in_threadpool(lambda: reading_of(parts.searchers.get(index)))
     asked = _Asked(parts, asker, index, body, found, reading)
     if body.stream:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -135,11 +145,6 @@ class _Asked:
         attempts = [(one.provider, one.outcome) for one in error.attempts]
         details = {"attempts": attempts, "usage": asdict(error.usage)}
         await run_in_threadpool(self.remember, "failed", details)
-
-
-def _searched(parts: Parts, asker: Asker, index: str, body: AnswerBody) -> tuple[SearchResult, Reading]:
-    found = search_index(parts, asker, index, body.search(parts.configuration.service.max_k))
-    return found, reading_of(parts.searchers.get(index))
 
 
 async def _whole(asked: _Asked, path: str) -> Response:

@@ -18,7 +18,7 @@ class ListedBody(BaseModel):
     title: str | None
     link: str | None
     classification: str
-    chunks: int = Field(description="Chunks of the document in this version.")
+    chunks: int = Field(description="Chunks of the document in this version that may be shown.")
 
 
 class DocumentList(BaseModel):
@@ -33,8 +33,19 @@ class DocumentList(BaseModel):
     next: str | None
 
 
+class WithheldBody(BaseModel):
+    """A span of the text that is left out, with a space for each character, and how many passages it held."""
+
+    start: int
+    end: int
+    passages: int
+
+
 class DocumentBody(ListedBody):
-    """A document and its stored text, which `start` and `end` of the version's citations slice."""
+    """A document and its stored text, which `start` and `end` of the version's citations slice.
+
+    Passages that the policy withholds are blank in the text, and named in `withheld`.
+    """
 
     index: str
     version: int
@@ -46,6 +57,7 @@ class DocumentBody(ListedBody):
     parsed_hash: str
     metadata: dict[str, Any]
     text: str
+    withheld: list[WithheldBody] = Field(description="What is left out of the text, in its order.")
 
 
 class SuggestionBody(BaseModel):

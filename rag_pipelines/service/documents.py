@@ -23,6 +23,7 @@ from rag_pipelines.service.document_schemas import (
     ListedBody,
     SuggestionBody,
     SuggestionList,
+    WithheldBody,
 )
 from rag_pipelines.service.indexes import PROBLEMS, IndexName, Searching
 from rag_pipelines.service.parts import Parts, parts_of
@@ -91,6 +92,7 @@ def document(
         version=found.version,
         metadata=dict(found.metadata),
         text=found.text,
+        withheld=[WithheldBody(**asdict(gap)) for gap in found.withheld],
     )
 
 

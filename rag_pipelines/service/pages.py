@@ -17,6 +17,7 @@ from rag_pipelines.service import pages_api
 from rag_pipelines.service.asking import Asker, Guarded, needs
 from rag_pipelines.service.hosts import is_local
 from rag_pipelines.service.page_filters import filters_of
+from rag_pipelines.service.page_text import pieces
 from rag_pipelines.service.pages_frame import (
     COOKIE,
     CREDENTIAL,
@@ -108,7 +109,7 @@ async def _found(
     shown["result"] = result.as_json()
     if answer and shown["answers"]:
         try:
-            shown["answer"] = await pages_api.call("answer", request, asker, asked, index=index)
+            shown["answer"] = await pages_api.call("answer", request, asker, asked, index=index, found=result)
         except (RagPipelinesError, HTTPException) as error:
             shown["problem"] = f"No answer could be written: {told(error)[1]}"
 
@@ -153,18 +154,16 @@ async def document_page(
         raise HTTPException(404, "this service shows no documents")
     found = await pages_api.call("document", request, asker, index=index, doc_id=doc_id, version=version)
     text: str = found["text"]
-    marked = start is not None and end is not None and start < end <= len(text)
-    cut = (start, end) if marked else (0, 0)
+    span = (start, end) if start is not None and end is not None and start < end <= len(text) else (0, 0)
+    parted = pieces(text, span, found["withheld"])
     return page(
         "document.html.jinja",
         asker=asker,
         index=index,
         document=found,
-        marked=marked,
+        marked=any(piece.marked for piece in parted),
         asked_span=start is not None,
-        before=text[: cut[0]],
-        span=text[cut[0] : cut[1]],
-        after=text[cut[1] :],
+        pieces=parted,
     )
 
 

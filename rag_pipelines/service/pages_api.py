@@ -13,14 +13,14 @@ from typing import Any
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from rag_pipelines.service.answers import answer
+from rag_pipelines.service.answers import answer_from
 from rag_pipelines.service.asking import Asker
 from rag_pipelines.service.documents import document, facets
 from rag_pipelines.service.feedback import give_feedback
 from rag_pipelines.service.upkeep import list_sources, list_versions, request_reindex, show_reindex
 
 ROUTES: dict[str, tuple[Callable[..., Any], str]] = {
-    "answer": (answer, "answer"),
+    "answer": (answer_from, "answer"),
     "feedback": (give_feedback, "feedback"),
     "document": (document, "search"),
     "facets": (facets, "search"),
@@ -29,7 +29,7 @@ ROUTES: dict[str, tuple[Callable[..., Any], str]] = {
     "reindex": (request_reindex, "reindex"),
     "show_reindex": (show_reindex, "reindex"),
 }
-"""Name -> the route's function, and the scope that it asks for."""
+"""Name -> the route's function, and the scope that it asks for; a page answers from what it has found."""
 
 
 def offers(asker: Asker, name: str) -> bool:

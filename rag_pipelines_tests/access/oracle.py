@@ -7,6 +7,7 @@ by Python's operators, scores are scalar products.
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from rag_pipelines.core.types import StoredPoint
-from rag_pipelines_tests.access.corpus import Case, Paper, passes
+from rag_pipelines_tests.access.corpus import ALIKE, Case, Paper, passes
 from rag_pipelines_tests.access.world import DIMENSION, INDEX, World
 from rag_pipelines_tests.benchmarks.synthetic_parts import HashEmbedder
 
@@ -42,6 +43,11 @@ class Judge:
         return self.case.version if self.case.version in self.world.points else self.world.live
 
     def papers(self, version: int) -> dict[str, Paper]:
+        """Documents of which the asker may be shown a passage of a version."""
+        showing = {point.payload["doc_id"] for point in self.points(version)}
+        return {doc_id: paper for doc_id, paper in self.admitted(version).items() if doc_id in showing}
+
+    def admitted(self, version: int) -> dict[str, Paper]:
         """Documents that the asker may read in a version: as they were in it, with the rights of now."""
         corpus = self.world.corpus
         held = corpus.first if version == min(self.world.points) else corpus.second
@@ -55,15 +61,23 @@ class Judge:
             and not (corpus.rolled_back and len(self.world.points) > 1 and number not in corpus.second)
         }
 
-    def points(self, version: int, *, filtered: bool = False) -> list[StoredPoint]:
-        """Points of those documents."""
-        papers = self.papers(version)
+    def points(self, version: int, *, filtered: bool = False, withheld: bool = False) -> list[StoredPoint]:
+        """Points of those documents that may be shown, or those that are withheld."""
+        papers = self.admitted(version)
         return [
             point
             for point in self.world.points[version]
             if (paper := papers.get(point.payload["doc_id"])) is not None
             and (not filtered or passes(paper, self.case.filters))
+            and self.withholds(paper, point) == withheld
         ]
+
+    def withholds(self, paper: Paper, point: StoredPoint) -> bool:
+        """Whether the policy keeps the passage from everybody; documents are classified as they are now."""
+        flag = point.payload.get("injection")
+        corpus = self.world.corpus
+        tier = corpus.now[paper.number].tier
+        return flag is not None and corpus.policy.withholds(paper.source, tier, flag["score"])
 
     def get(self, path: str, mode: str = "dense", **params: Any) -> Any:
         """A GET that must succeed."""
@@ -129,11 +143,12 @@ def check_dense(judged: Judge, *, narrowed: bool = False) -> None:
         judged.expect("explanation", passage["explanation"]["dense"]["rank"], rank)
     if any(later > earlier + 1e-3 for earlier, later in itertools.pairwise(order)):
         judged.expect("order", order, sorted(order, reverse=True))
+    check_places(judged, answer)
     texts: defaultdict[str, set[str]] = defaultdict(set)
     for point in judged.points(judged.version):
         texts[point.payload["text"]].add(point.payload["doc_id"])
     for passage in answer["passages"]:
-        places = sorted(place["doc_id"] for place in passage["locations"])
+        places = sorted(place["doc_id"] for place in passage["locations"] if place["start"] is not None)
         judged.expect("locations", places, sorted(texts[passage["text"]] - {passage["doc_id"]}))
 
 
@@ -143,37 +158,95 @@ def check_hybrid(judged: Judge) -> None:
     if answer is None:
         return
     told = {passage["doc_id"] for passage in answer["passages"]}
-    told |= {place["doc_id"] for passage in answer["passages"] for place in passage["locations"]}
+    told |= {
+        place["doc_id"]
+        for passage in answer["passages"]
+        for place in passage["locations"]
+        if place["start"] is not None
+    }
     judged.expect("grouped", sorted(told), sorted(judged.papers(judged.version)))
-    words = {word for paper in judged.papers(judged.version).values() for word in _words(paper)}
+    check_places(judged, answer)
+    words = {word for point in judged.points(judged.version) for word in _words(point)}
     for correction in answer["understanding"]["corrections"].values():
         judged.expect("correction", correction.lower() in words, True)
     narrow = judged.post(f"{URL}/search", body(judged, narrowed=True, explain=True), "hybrid")
     wanted = {point.payload["text"] for point in judged.points(judged.version, filtered=True)}
     if narrow is not None:
-        judged.expect("filtered", {passage["text"] for passage in narrow["passages"]}, wanted)
+        texts = {passage["text"] for passage in narrow["passages"]}
+        if judged.world.corpus.dedup != "off":  # what is near to a text that is told stands behind it
+            wanted = {
+                text for text in wanted if text in texts or not any(_alike(text, told) for told in texts)
+            }
+        judged.expect("filtered", texts, wanted)
+
+
+def check_places(judged: Judge, answer: Any) -> None:
+    """What is named beside a passage says the same, or is near to it by documents that the asker may read."""
+    near = connected(judged)
+    points = [(point.payload["doc_id"], point.payload["text"]) for point in judged.points(judged.version)]
+    silent = judged.admitted(judged.version).keys() - judged.papers(judged.version).keys()
+    for passage in answer["passages"]:
+        same = {doc_id for doc_id, text in points if text == passage["text"]} | {passage["doc_id"]}
+        own = same.union(*(near.get(doc_id, ()) for doc_id in same))
+        said = {text for doc_id, text in points if doc_id in own and _alike(text, passage["text"])} | {
+            passage["text"]
+        }
+        standing = own | {doc_id for doc_id, text in points if text in said}
+        copies = standing.union(*(near.get(doc_id, ()) for doc_id in standing))
+        for place in passage["locations"]:
+            known = standing if place["start"] is not None else copies
+            judged.expect("place", place["doc_id"] in known, True)
+            judged.expect("withheld place", place["doc_id"] in silent, False)
+
+
+def connected(judged: Judge) -> dict[str, set[str]]:
+    """Document -> those with which it hangs together by near texts, among what the asker may read."""
+    corpus = judged.world.corpus
+    if corpus.dedup == "off":
+        return {}
+    now = [paper for paper in corpus.second.values() if judged.case.asker.may_read(paper.rights)]
+    found = {paper.doc_id: {paper.doc_id} for paper in now}
+    for one, other in itertools.combinations(now, 2):
+        if one.metadata == other.metadata and _alike(_stored_text(one), _stored_text(other)):
+            together = found[one.doc_id] | found[other.doc_id]
+            for doc_id in together:
+                found[doc_id] = together
+    return found
 
 
 def check_sections(judged: Judge, options: dict[str, Any]) -> None:
-    """With all neighbours every readable document is shown from its first chunk to its last, and nothing else."""
+    """With all neighbours every readable document is shown from its first chunk to its last, and nothing else.
+
+    One with withheld passages between others is shown by each of the others alone.
+    """
     answer = judged.post(f"{URL}/search", body(judged, narrowed=True, **options))
     if answer is None:
         return
-    spans: dict[str, tuple[int, int]] = {}
-    for point in judged.points(judged.version, filtered=True):
-        start, end = spans.get(point.payload["doc_id"], (point.payload["start"], point.payload["end"]))
-        spans[point.payload["doc_id"]] = (
-            min(start, point.payload["start"]),
-            max(end, point.payload["end"]),
-        )
     papers = judged.papers(judged.version)
-    texts = {doc_id: _stored_text(papers[doc_id])[slice(*span)] for doc_id, span in spans.items()}
-    told = {passage["doc_id"]: passage["text"] for passage in answer["passages"]}
-    judged.expect("sections", told, texts)
+    spans: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for point in judged.points(judged.version, filtered=True):
+        spans[point.payload["doc_id"]].append((point.payload["start"], point.payload["end"]))
+    wanted: dict[str, list[str]] = {}
+    for doc_id, own in spans.items():
+        text = _stored_text(papers[doc_id])
+        start, end = min(own)[0], max(until for _, until in own)
+        covered = {place for span in own for place in range(*span)}
+        whole = all(place in covered or text[place].isspace() for place in range(start, end))
+        wanted[doc_id] = [text[start:end]] if whole else sorted(text[slice(*span)] for span in own)
+    told: defaultdict[str, list[str]] = defaultdict(list)
+    for passage in answer["passages"]:
+        told[passage["doc_id"]].append(passage["text"])
+    if "per_document" in options:
+        judged.expect("documents of sections", sorted(told), sorted(wanted))
+        for doc_id, texts in told.items():
+            judged.expect("section", len(texts) == 1 and texts[0] in wanted.get(doc_id, ()), True)
+    else:
+        judged.expect("sections", {doc_id: sorted(texts) for doc_id, texts in told.items()}, wanted)
     context = answer.get("context") or {"citations": [], "text": ""}
     for cited in context["citations"]:
         shown = context["text"][cited["text_start"] : cited["text_end"]]
-        judged.expect("context", shown in texts.get(cited["doc_id"], ""), True)
+        whole = any(shown in text for text in wanted.get(cited["doc_id"], ()))
+        judged.expect("context", whole, True)
 
 
 def check_documents(judged: Judge) -> None:
@@ -210,7 +283,10 @@ def check_texts(judged: Judge) -> None:
     for doc_id in judged.case.sample(sorted(everyone)):
         answer = client.get(f"{URL}/documents/{doc_id}", params={"version": judged.version})
         if doc_id in papers:
-            judged.expect("text", answer.json().get("text"), _stored_text(papers[doc_id]))
+            text, passages = _left_over(judged, papers[doc_id])
+            judged.expect("text", answer.json().get("text"), text)
+            told = [gap["passages"] for gap in answer.json().get("withheld", ())]
+            judged.expect("withheld", told, passages)
         else:
             judged.expect("hidden text", answer.text, absent.text.replace(nowhere, doc_id))
 
@@ -316,5 +392,40 @@ def _stored_text(paper: Paper) -> str:
     return f"{paper.title}\n\n{paper.text}".replace("## ", "")
 
 
-def _words(paper: Paper) -> Iterable[str]:
-    return _stored_text(paper).lower().replace(".", " ").split()
+def _left_over(judged: Judge, paper: Paper) -> tuple[str, list[int]]:
+    """The text, blank from one shown passage to the next where withheld text lies between, and how many those are."""
+    text = _stored_text(paper)
+    shown, withheld = (
+        [
+            set(range(point.payload["start"], point.payload["end"]))
+            for point in judged.points(judged.version, withheld=kind)
+            if point.payload["doc_id"] == paper.doc_id
+        ]
+        for kind in (False, True)
+    )
+    covered: set[int] = set().union(*shown)
+    passages = []
+    for is_shown, places in itertools.groupby(range(len(text)), key=covered.__contains__):
+        here = set(places)
+        count = sum(bool(own & here) for own in withheld)
+        if not is_shown and count:
+            text = text[: min(here)] + " " * len(here) + text[max(here) + 1 :]
+            passages.append(count)
+    return text, passages
+
+
+def _alike(one: str, other: str) -> bool:
+    a, b = _grams(one), _grams(other)
+    return len(a & b) >= ALIKE * len(a | b)
+
+
+def _grams(text: str) -> set[tuple[str, ...]]:
+    """Every five words in a row."""
+    words = re.findall(r"\w+", text.lower())
+    return {tuple(words[at : at + 5]) for at in range(max(1, len(words) - 4))}
+
+
+def _words(point: StoredPoint) -> Iterable[str]:
+    payload = point.payload
+    shown = (payload["title"], *payload["heading_path"], payload["text"])
+    return " ".join(shown).lower().replace(".", " ").replace(",", " ").split()

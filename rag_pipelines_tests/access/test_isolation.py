@@ -253,9 +253,7 @@ def _seen(client: TestClient, index: str, query: str) -> list[Any]:
     search = client.post(f"{url}/search", json={"query": query, "k": 100})
     if search.status_code == 503:  # a tenant without any document: nothing was ever published for it
         return [[], [], {"total": 0, "facets": []}]
-    found = [
-        (passage["chunk_id"], round(passage["score"], 5)) for passage in search.json()["passages"]
-    ]
+    found = [(passage["chunk_id"], round(passage["score"], 5)) for passage in search.json()["passages"]]
     facets = client.post(f"{url}/facets", json={"fields": ["source", "team"]}).json()
     values = sorted(
         (name, row["value"], row["count"]) for name, rows in facets["facets"].items() for row in rows

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rag_pipelines_tests.access.corpus import draw_case, draw_corpus
+from rag_pipelines_tests.access.corpus import draw_cases, draw_corpus
 from rag_pipelines_tests.access.oracle import judge
 from rag_pipelines_tests.access.world import built
 from rag_pipelines_tests.project import Parts
@@ -40,7 +40,7 @@ def test_every_read_path_answers_what_the_oracle_says(parts: Parts, engine: str)
     def answered(seed: int) -> None:
         rng = random.Random(seed)
         with built(draw_corpus(rng), parts, engine) as world:
-            for _ in range(6):
-                assert judge(world, draw_case(rng)) == []
+            for case in draw_cases(rng, 6):
+                assert judge(world, case) == []
 
     answered()

@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from rag_pipelines.core.ids import document_id
-from rag_pipelines_tests.access.corpus import Asker, Case, Corpus, draw_case, draw_corpus
+from rag_pipelines_tests.access.corpus import CHAIN, Asker, Case, Corpus, draw_case, draw_corpus
 from rag_pipelines_tests.access.oracle import FACETS, URL
 from rag_pipelines_tests.access.world import World, built
 from rag_pipelines_tests.project import Parts
@@ -49,12 +49,23 @@ def drawn(seed: int) -> Corpus:
     """One of which the asker may read some papers, all in one version."""
     for attempt in itertools.count(seed):
         corpus = draw_corpus(random.Random(attempt))
-        corpus = Corpus(corpus.second, corpus.second, corpus.defaults)
+        corpus = replace(corpus, first=corpus.second, rolled_back=False)
         away = hidden(corpus, ANA)
         kept = {paper.source for number, paper in corpus.second.items() if number not in away}
-        if len(kept) == 2 and len(away) >= 3:
+        if len(kept) == 2 and len(away) >= 3 and corpus.dedup == "mark" and between(corpus, away):
             return corpus
     raise AssertionError
+
+
+def between(corpus: Corpus, away: Sequence[int]) -> bool:
+    """Whether a hidden paper is near to two readable ones that are not near to each other."""
+    texts = {
+        (number in away, part): True
+        for number, paper in corpus.second.items()
+        for part, sentences in enumerate(CHAIN)
+        if paper.sections[0][1] == "\n\n".join(sentences)
+    }
+    return texts.keys() == {(False, 0), (True, 1), (False, 2)}
 
 
 def unlike(corpus: Corpus) -> Corpus:
@@ -63,14 +74,16 @@ def unlike(corpus: Corpus) -> Corpus:
     for number, paper in corpus.second.items():
         marked = ((heading, f"{number}.{at} {text}") for at, (heading, text) in enumerate(paper.sections))
         papers[number] = replace(paper, sections=tuple(marked))
-    return Corpus(papers, papers, corpus.defaults)
+    return replace(corpus, first=papers, second=papers)
 
 
 def answers(world: World, case: Case) -> Iterator[tuple[str, int, str]]:
     """Every path: what was asked, the status and the body, moments and the fences' nonces left out."""
-    served = world.served["dense"]
-    served.ask_as(ANA)
-    client = served.client
+    for served in world.served.values():
+        served.ask_as(ANA)
+    client = world.served["dense"].client
+    grouped = world.served["grouped"].client.post(f"{URL}/search", json={"query": case.query, "k": 50})
+    yield "grouped", grouped.status_code, grouped.text
     sent: list[tuple[str, str, dict[str, Any]]] = [
         ("POST", f"{URL}/search", {"query": case.query, "k": 50, "explain": True}),
         ("POST", f"{URL}/search", {"query": case.query, "k": 2, "filters": case.filters}),
@@ -115,7 +128,7 @@ def test_what_is_hidden_changes_no_byte(parts: Parts, engine: str, seed: int) ->
     cases = [draw_case(random.Random(seed + n)) for n in range(3)]
     told = []
     for one in (corpus, corpus.without(away)):
-        with built(one, parts, engine) as world:
+        with built(one, parts, engine, ("dense", "grouped")) as world:
             assert world.live == 1
             told.append([[shortened(found, engine) for found in answers(world, case)] for case in cases])
     assert told[0] == told[1]

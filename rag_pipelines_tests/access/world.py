@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
@@ -19,7 +19,7 @@ from rag_pipelines.index.server import ServerEngine
 from rag_pipelines.pipeline.rollback import rollback
 from rag_pipelines.service.app import create_app
 from rag_pipelines.service.identity import Everybody
-from rag_pipelines_tests.access.corpus import SOURCES, Asker, Corpus, Rights, lines
+from rag_pipelines_tests.access.corpus import ALIKE, SOURCES, Asker, Corpus, Rights, lines
 from rag_pipelines_tests.benchmarks.synthetic_parts import HashEmbedder
 from rag_pipelines_tests.project import Parts, Project, scratch_folder
 
@@ -35,10 +35,15 @@ FIELDS: dict[str, Any] = {
     "metadata": {"team": "team", "year": "year", "draft": "draft"},
 }
 FILTERS = ["team", {"field": "year", "type": "integer"}, {"field": "draft", "type": "boolean"}]
+DEDUP = {"threshold": ALIKE, "bands": 64, "rows": 2}
+"""Bands that miss no pair."""
+
 MODES: dict[str, dict[str, Any]] = {
     "dense": {"mode": "dense", "distinct": False, "locations": 100},
     "hybrid": {"locations": 100, "query": {"spelling": {"min_passages": 1}}},
+    "grouped": {"mode": "dense", "locations": 100},
 }
+JUDGED = ("dense", "hybrid")
 
 
 class Lent:
@@ -91,8 +96,10 @@ def rights_of(rights: Rights) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]:
-    """Synced twice and served in every mode, for the length of the block."""
+def built(
+    corpus: Corpus, parts: Parts, engine: str = "edge", modes: Sequence[str] = JUDGED
+) -> Iterator[World]:
+    """Synced twice and served in these modes, for the length of the block."""
     with contextlib.ExitStack() as closing:
         folder = closing.enter_context(scratch_folder())
         if engine == "local":
@@ -112,10 +119,11 @@ def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]
                 connector="records",
                 params={"url": f"{source}.jsonl", "fields": FIELDS, "media_type": "text/markdown"},
                 chunking={"max_tokens": 24},
-                dedup={"policy": "off"},
+                dedup={"policy": corpus.dedup},
                 limits={"max_delete_fraction": 1.0},
                 **rights_of(corpus.defaults[source]),
             )
+        project.configure("policy", {"injection": corpus.policy.written()})
         points: dict[int, list[StoredPoint]] = {}
         for papers in (corpus.first, corpus.second):
             for source in SOURCES:
@@ -128,7 +136,7 @@ def built(corpus: Corpus, parts: Parts, engine: str = "edge") -> Iterator[World]
         if corpus.rolled_back and len(points) > 1:
             _roll_back(project)
         served = {}
-        for mode in MODES:
+        for mode in modes:
             _configure(project, mode)
             with project.workspace() as workspace:
                 app = create_app(project.environment, workspace.configuration)
@@ -143,7 +151,7 @@ def _configure(project: Project, mode: str) -> None:
         "service",
         {"principal": {"tenant": "acme"}, "max_k": 500, "max_request_bytes": 65536, "poll_seconds": 60},
     )
-    project.index(INDEX, filter_fields=FILTERS, retrieval=MODES[mode])
+    project.index(INDEX, filter_fields=FILTERS, retrieval=MODES[mode], dedup=DEDUP)
 
 
 def _stored(project: Project, version: int) -> list[StoredPoint]:

@@ -13,7 +13,7 @@ import random
 import time
 from typing import Any
 
-from rag_pipelines_tests.access.corpus import draw_case, draw_corpus
+from rag_pipelines_tests.access.corpus import draw_cases, draw_corpus
 from rag_pipelines_tests.access.oracle import judge
 from rag_pipelines_tests.access.world import built
 from rag_pipelines_tests.project import Parts
@@ -38,8 +38,8 @@ def run(
             rng = random.Random(f"{seed}-{corpora}")
             engine = engines[corpora % len(engines)]
             with built(draw_corpus(rng), parts, engine) as world:
-                for _ in range(min(askers, cases - done)):
-                    found = judge(world, draw_case(rng))
+                for case in draw_cases(rng, min(askers, cases - done)):
+                    found = judge(world, case)
                     done += 1
                     differing += bool(found)
                     shown += [f"corpus {corpora} on {engine}: {one}" for one in found]

@@ -17,6 +17,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from rag_pipelines.catalog.audit import lines_since
+from rag_pipelines.catalog.memory_tables import searches
+from rag_pipelines.catalog.store import rows_of
 from rag_pipelines.service.page_filters import filters_of
 from rag_pipelines.service.pages_frame import PageFrame
 from rag_pipelines.service.pages_owner import freshness
@@ -184,6 +187,21 @@ def test_answer_has_sentences_with_citations_that_open_documents(client: TestCli
     assert f'id="citation-{number}"' in answer
     assert re.search(r'href="/pages/documents/knowledge/[^"]+start=\d+&amp;end=\d+#span"', answer)
     assert 'id="answer"' not in search(client)
+
+
+def test_an_answer_is_made_from_the_search_that_the_page_shows(client: TestClient, project: Project) -> None:
+    found = search(client, answer="true")
+    request_id = re.findall(r'name="request_id" value="(\w+)"', found)[0]
+    citation = re.findall(r'name="citation" value="([\w-]+)"', found)[0]
+
+    with project.workspace() as workspace, workspace.catalog.begin() as tx:
+        rows = [row for row in rows_of(tx.execute(searches.select())) if row["request"] == request_id]
+    with project.workspace() as workspace:
+        lines = [row for row in lines_since(workspace.catalog) if row["request"] == request_id]
+    assert len(rows) == 1
+    assert [row["action"] for row in lines] == ["search", "answer"]
+    form = {"index": "knowledge", "request_id": request_id, "citation": citation, "useful": "yes"}
+    assert "is kept" in shown(client.post("/pages/feedback", data=form, headers=OWN), 201)
 
 
 @pytest.mark.skipif(not FEEDBACK, reason="needs the route that keeps feedback")
