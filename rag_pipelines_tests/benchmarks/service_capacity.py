@@ -1,11 +1,13 @@
-"""What the query service bears: queries per second and latency, with and without cache, filters and a reranker.
+"""What the query service bears: queries per second and latency, with and without a key, cache, filters, a reranker.
 
     python -m rag_pipelines_tests.benchmarks.service_capacity [--home FOLDER] [--clients 1,8,32] [--seconds 10]
-        [--no-rerank] [--overload 10] [--token TOKEN] [--json]
+        [--no-rerank] [--overload 10] [--json]
 
 The real service (`rag-pipelines serve`) runs in a process over the index of awsdocs_dev, the client in another; all
 of them share the machine. `--home` is a folder in which `retrieval_quality --home` built the set; it is copied, and
 without it the set is built. Questions are the set's own 43, asked as fast as they are answered:
+
+Callers are nobody in particular, or show an API key, made for the run, that the service asks for. What is kept:
 
 - `none`: nothing is kept, every question is embedded and searched;
 - `embeddings`: vectors of questions are kept, every one is searched;
@@ -95,10 +97,11 @@ def reranker(folder: Path) -> Path:
     return folder
 
 
-def configure(judged: JudgedSet, cache: str, rerank: Path | None) -> None:
-    """Write `service.yaml` and the index's `retrieval.rerank`."""
+def configure(judged: JudgedSet, cache: str, rerank: Path | None, *, keys: bool) -> None:
+    """Write `service.yaml` and the index's `retrieval.rerank`; with `keys` callers need one."""
     configs = judged.root / "configs"
-    service = {"principal": {"tenant": "bench"}, "cache": CACHES[cache]}
+    who = {"auth": {"mode": "authenticated"}} if keys else {"principal": {"tenant": "bench"}}
+    service = {**who, "cache": CACHES[cache]}
     (configs / "service.yaml").write_text(yaml.safe_dump(service), encoding="utf-8")
     path = configs / "indexes" / f"{INDEX}.yaml"
     index = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -108,19 +111,35 @@ def configure(judged: JudgedSet, cache: str, rerank: Path | None) -> None:
     path.write_text(yaml.safe_dump(index), encoding="utf-8")
 
 
+def variables(judged: JudgedSet) -> dict[str, str]:
+    """Of a process that works on the set."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "RAG_"))}
+    own = {"RAG_HOME": str(judged.root / "home"), "RAG_CONFIGS": str(judged.root / "configs")}
+    return {**clean, **own}
+
+
+def new_key(judged: JudgedSet) -> str:
+    """An API key of the principal as whom everybody asks where nobody shows one."""
+    configure(judged, "none", None, keys=True)
+    command = [sys.executable, "-m", "rag_pipelines.cli", "keys", "create", "--subject", "bench"]
+    command += ["--tenant", "bench", "--clearance", "internal", "--scope", "search", "--days", "1"]
+    made = subprocess.run(
+        command, env=variables(judged), check=True, stdout=subprocess.PIPE, text=True, timeout=300
+    )
+    return made.stdout.strip()
+
+
 @contextmanager
 def service(judged: JudgedSet) -> Iterator[tuple[str, psutil.Process]]:
     """The service in a process of its own, ready: its URL and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "RAG_"))}
-    variables = {"RAG_HOME": str(judged.root / "home"), "RAG_CONFIGS": str(judged.root / "configs")}
     command = [sys.executable, "-m", "rag_pipelines.cli", "serve", "--port", str(port)]
     log = judged.root / "service.log"
     with (
         log.open("wb") as written,
-        subprocess.Popen(command, env={**clean, **variables}, stdout=written, stderr=written) as process,
+        subprocess.Popen(command, env=variables(judged), stdout=written, stderr=written) as process,
     ):
         try:
             url = f"http://127.0.0.1:{port}"
@@ -154,7 +173,7 @@ def measure(
     """One row for each condition."""
     rows = []
     for cache in CACHES:
-        configure(judged, cache, rerank)
+        configure(judged, cache, rerank, keys=token is not None)
         with service(judged) as (url, process):
             target = f"{url}/v1/indexes/{INDEX}/search"
             for filtered in (False, True):
@@ -164,6 +183,7 @@ def measure(
                     report = carried_out(Plan(target, asked, number, seconds, token=token))
                     rows.append(
                         {
+                            "key": token is not None,
                             "rerank": rerank is not None,
                             "kept": cache,
                             "filters": filtered,
@@ -189,7 +209,7 @@ def figures(report: dict[str, Any]) -> dict[str, Any]:
 
 def overload(judged: JudgedSet, times: float, seconds: float, token: str | None) -> dict[str, Any]:
     """Ask at so many times what 8 clients get answered, with nothing kept."""
-    configure(judged, "none", None)
+    configure(judged, "none", None, keys=token is not None)
     with service(judged) as (url, process):
         target = f"{url}/v1/indexes/{INDEX}/search"
         asked = bodies(judged, False)
@@ -216,6 +236,7 @@ def overload(judged: JudgedSet, times: float, seconds: float, token: str | None)
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown."""
     names = (
+        "key",
         "rerank",
         "kept",
         "filters",
@@ -228,10 +249,10 @@ def table(rows: list[dict[str, Any]]) -> str:
         "failed",
         "rss_mb",
     )
-    lines = [f"| {' | '.join(name.replace('_', ' ') for name in names)} |", "|---" * 3 + "|---:" * 8 + "|"]
+    lines = [f"| {' | '.join(name.replace('_', ' ') for name in names)} |", "|---" * 4 + "|---:" * 8 + "|"]
     told = {True: "yes", False: "no"}
     for row in rows:
-        cells = [str(told.get(row[name], row[name]) if name in names[:3] else row[name]) for name in names]
+        cells = [str(told.get(row[name], row[name]) if name in names[:4] else row[name]) for name in names]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -244,20 +265,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--no-rerank", action="store_true")
     parser.add_argument("--overload", type=float, default=10, help="times the sustainable rate; 0: none")
-    parser.add_argument("--token", help="sent as `Authorization: Bearer`")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     clients = [int(number) for number in options.clients.split(",") if number]
     with tempfile.TemporaryDirectory(prefix="rag-capacity-") as temporary:
         shared_models_dir()
         judged = opened(options.home, Path(temporary))
-        rows = measure(judged, clients, options.seconds, None, options.token) if clients else []
-        if clients and not options.no_rerank:
-            model = reranker(Path(temporary) / "reranker")
-            rows += measure(judged, clients, options.seconds, model, options.token)
-        pressed = (
-            overload(judged, options.overload, options.seconds, options.token) if options.overload else None
-        )
+        key = new_key(judged)
+        models = [None] if options.no_rerank else [None, reranker(Path(temporary) / "reranker")]
+        rows = [
+            row
+            for model in models
+            for token in (None, key)
+            for row in (measure(judged, clients, options.seconds, model, token) if clients else [])
+        ]
+        pressed = overload(judged, options.overload, options.seconds, key) if options.overload else None
     if options.json:
         print(json.dumps({"rows": rows, "overload": pressed}))
     else:

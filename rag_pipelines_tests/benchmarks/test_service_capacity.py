@@ -43,5 +43,7 @@ def test_a_token_is_sent_and_figures_are_of_answers_alone() -> None:
     }
     told = figures(report)
     assert told == {"per_second": 3.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "hits": 0.5, "failed": 2}
-    row = {"rerank": False, "kept": "none", "filters": True, "clients": 1, **told, "rss_mb": 9}
-    assert table([row]).splitlines()[2] == "| no | none | yes | 1 | 3.0 | 1.0 | 2.0 | 3.0 | 0.5 | 2 | 9 |"
+    row = {"key": True, "rerank": False, "kept": "none", "filters": True, "clients": 1, **told, "rss_mb": 9}
+    assert (
+        table([row]).splitlines()[2] == "| yes | no | none | yes | 1 | 3.0 | 1.0 | 2.0 | 3.0 | 0.5 | 2 | 9 |"
+    )
