@@ -61,7 +61,8 @@ class Shop:
 
     def serve(self) -> TestClient:
         with self.project.workspace() as workspace:
-            return TestClient(create_app(self.project.environment, workspace.configuration))
+            app = create_app(self.project.environment, workspace.configuration)
+            return TestClient(app, base_url="http://localhost")
 
 
 @pytest.fixture
@@ -237,8 +238,11 @@ def test_what_is_seen_is_what_a_shared_collection_shows(tmp_path: Path, parts: P
             text = lines(papers, source)
             (made.project.root / f"{source}.jsonl").write_text(text, encoding="utf-8")
         made.project.sync()
+    with made.project.workspace() as workspace:
+        published = {name for name in APART.values() if versions.pointer(workspace.catalog, name)}
+    assert published
     for tenant, index in APART.items():
-        assert {owner for _, owner in made.tenants_in(index)} <= {tenant}
+        assert index not in published or {owner for _, owner in made.tenants_in(index)} <= {tenant}
     with made.serve() as client:
         for _ in range(6):
             case = draw_case(rng)
