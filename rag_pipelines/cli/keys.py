@@ -88,6 +88,7 @@ def create(
             description=description,
         )
         tenants = {source.tenant for source in configuration.sources.values()}
+        tenants |= {index.tenant for index in configuration.indexes.values() if index.tenant is not None}
         if tenant not in tenants:
             known = ", ".join(sorted(tenants)) or "none"
             tell(f"no source is configured with the tenant {tenant!r} (there are: {known})", "yellow")
