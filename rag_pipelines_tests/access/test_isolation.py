@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from rag_pipelines.service.app import create_app
 from rag_pipelines_tests.access.corpus import SOURCES, Asker, Corpus, draw_case, draw_corpus, lines
 from rag_pipelines_tests.access.world import FIELDS, FILTERS, MODES, Served, rights_of
 from rag_pipelines_tests.benchmarks.synthetic_parts import HashEmbedder
-from rag_pipelines_tests.project import Parts, Project
+from rag_pipelines_tests.project import Parts, Project, scratch_folder
 
 APART = {"acme": "apart__acme", "globex": "apart__globex"}
 EVERYBODY = {"tenant": "acme", "classification": "public", "acl": ["*"]}
@@ -65,12 +66,13 @@ class Shop:
             return TestClient(app, base_url="http://localhost")
 
 
-@pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
-    embedder = HashEmbedder(384)
-    monkeypatch.setattr("rag_pipelines.retrieval.opening.open_embedder", lambda *_: embedder)
-    kept = Parts()
-    yield kept
+@pytest.fixture(scope="module")
+def parts() -> Iterator[Parts]:
+    """A parser and an embedder for all projects."""
+    embedder, kept = HashEmbedder(384), Parts()
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr("rag_pipelines.retrieval.opening.open_embedder", lambda *_: embedder)
+        yield kept
     kept.close()
 
 
@@ -81,66 +83,72 @@ def record(number: int, tenant: str, text: str = "The valve of the press is open
     )
 
 
-def shop(tmp_path: Path, parts: Parts) -> Shop:
-    made = Shop(tmp_path / "project", parts, {"papers": EVERYBODY})
-    made.has("papers", record(1, "acme") + record(2, "globex") + record(3, "acme") + record(4, "initech"))
-    return made
+@pytest.fixture(scope="module")
+def synced(parts: Parts) -> Iterator[Shop]:
+    """Two papers of acme, one of globex, and one of a tenant that has no collection; not to be changed."""
+    with scratch_folder() as folder:
+        made = Shop(folder / "project", parts, {"papers": EVERYBODY})
+        made.has("papers", record(1, "acme") + record(2, "globex") + record(3, "acme") + record(4, "initech"))
+        yield made
 
 
-def test_a_collection_holds_one_tenant(tmp_path: Path, parts: Parts) -> None:
-    made = shop(tmp_path, parts)
+@pytest.fixture
+def shop(synced: Shop) -> Iterator[Shop]:
+    """A copy of it, to be changed."""
+    with scratch_folder() as folder:
+        made = copy.copy(synced)
+        made.project = synced.project.copied(folder / "project")
+        yield made
 
-    assert {uri for uri, _ in made.tenants_in("knowledge")} == {"1", "2", "3", "4"}
-    assert made.tenants_in("apart__acme", live=False) == {("1", "acme"), ("3", "acme")}
-    assert made.tenants_in("apart__globex", live=False) == {("2", "globex")}
+
+def test_a_collection_holds_one_tenant(synced: Shop) -> None:
+    assert {uri for uri, _ in synced.tenants_in("knowledge")} == {"1", "2", "3", "4"}
+    assert synced.tenants_in("apart__acme", live=False) == {("1", "acme"), ("3", "acme")}
+    assert synced.tenants_in("apart__globex", live=False) == {("2", "globex")}
 
 
-def test_a_document_that_changes_hands_changes_collections(tmp_path: Path, parts: Parts) -> None:
-    made = shop(tmp_path, parts)
+def test_a_document_that_changes_hands_changes_collections(shop: Shop) -> None:
     papers = record(1, "globex") + record(2, "globex") + record(3, "acme") + record(4, "initech")
-    (made.project.root / "papers.jsonl").write_text(papers, encoding="utf-8")
-    with made.project.workspace() as workspace:
+    (shop.project.root / "papers.jsonl").write_text(papers, encoding="utf-8")
+    with shop.project.workspace() as workspace:
         planned = plan(workspace, ["papers"])
         of = {name: planned.sources["papers"].indexes[name] for name in APART.values()}
         assert (of["apart__acme"]["points_removed"], of["apart__acme"]["points_added"]) == (1, 0)
         assert (of["apart__globex"]["points_removed"], of["apart__globex"]["points_added"]) == (0, 1)
-    made.project.sync()
+    shop.project.sync()
 
-    assert made.tenants_in("apart__acme") == {("3", "acme")}
-    assert made.tenants_in("apart__globex") == {("1", "globex"), ("2", "globex")}
+    assert shop.tenants_in("apart__acme") == {("3", "acme")}
+    assert shop.tenants_in("apart__globex") == {("1", "globex"), ("2", "globex")}
     # What earlier versions still hold of it is nobody's there from the same moment on.
-    assert made.tenants_in("apart__acme", live=False) == {("1", "globex"), ("3", "acme")}
-    with made.project.workspace() as workspace:
+    assert shop.tenants_in("apart__acme", live=False) == {("1", "globex"), ("3", "acme")}
+    with shop.project.workspace() as workspace:
         assert plan(workspace, ["papers"]).nothing
         for index in APART.values():
             assert reconcile(workspace, index).right
 
 
-def test_a_document_that_comes_back_is_there_again(tmp_path: Path, parts: Parts) -> None:
-    made = shop(tmp_path, parts)
-    made.has("papers", record(1, "globex"))
-    made.has("papers", record(1, "acme"))
+def test_a_document_that_comes_back_is_there_again(shop: Shop) -> None:
+    shop.has("papers", record(1, "globex"))
+    shop.has("papers", record(1, "acme"))
 
-    assert made.tenants_in("apart__acme") == {("1", "acme")}
-    assert made.tenants_in("apart__globex") == set()
-
-
-def test_an_index_that_becomes_one_tenant_s_lets_the_others_go(tmp_path: Path, parts: Parts) -> None:
-    made = shop(tmp_path, parts)
-    made.project.index("knowledge", filter_fields=FILTERS, retrieval=MODES["dense"], tenant="globex")
-    made.project.sync()
-    assert made.tenants_in("knowledge") == {("2", "globex")}
-
-    made.project.index("knowledge", filter_fields=FILTERS, retrieval=MODES["dense"])
-    made.project.sync()
-    assert {uri for uri, _ in made.tenants_in("knowledge")} == {"1", "2", "3", "4"}
+    assert shop.tenants_in("apart__acme") == {("1", "acme")}
+    assert shop.tenants_in("apart__globex") == set()
 
 
-def test_each_tenant_s_index_goes_its_own_way(tmp_path: Path, parts: Parts) -> None:
-    made = shop(tmp_path, parts)
-    made.has("papers", record(1, "acme") + record(2, "globex") + record(3, "acme", "Another text of it."))
+def test_an_index_that_becomes_one_tenant_s_lets_the_others_go(shop: Shop) -> None:
+    shop.project.index("knowledge", filter_fields=FILTERS, retrieval=MODES["dense"], tenant="globex")
+    shop.project.sync()
+    assert shop.tenants_in("knowledge") == {("2", "globex")}
 
-    with made.project.workspace() as workspace:
+    shop.project.index("knowledge", filter_fields=FILTERS, retrieval=MODES["dense"])
+    shop.project.sync()
+    assert {uri for uri, _ in shop.tenants_in("knowledge")} == {"1", "2", "3", "4"}
+
+
+def test_each_tenant_s_index_goes_its_own_way(shop: Shop) -> None:
+    shop.has("papers", record(1, "acme") + record(2, "globex") + record(3, "acme", "Another text of it."))
+
+    with shop.project.workspace() as workspace:
         live = {name: versions.pointer(workspace.catalog, name) for name in APART.values()}
     assert {name: pointer.version for name, pointer in live.items() if pointer} == {
         "apart__acme": 2,
@@ -174,15 +182,9 @@ def test_another_tenant_s_index_is_one_that_is_not_there(
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
-    embedder = HashEmbedder(384)
-    kept = Parts()
-    with pytest.MonkeyPatch.context() as patching:
-        patching.setattr("rag_pipelines.retrieval.opening.open_embedder", lambda *_: embedder)
-        made = shop(tmp_path_factory.mktemp("shop"), kept)
-        with made.serve() as client:
-            yield client
-    kept.close()
+def served(synced: Shop) -> Iterator[TestClient]:
+    with synced.serve() as client:
+        yield client
 
 
 def test_the_name_of_the_whole_stands_for_one_s_own(served: TestClient) -> None:

@@ -26,11 +26,11 @@ SHOWN = 5
 
 
 def run(
-    cases: int, seed: int = 0, engines: tuple[str, ...] = ENGINES, askers: int = ASKERS
+    cases: int, seed: int = 0, engines: tuple[str, ...] = ENGINES, askers: int = ASKERS, first: int = 0
 ) -> dict[str, Any]:
-    """So many cases, the engines in turn; the same seed gives the same cases."""
+    """So many cases, the engines in turn, from this corpus on; the same seed gives the same cases."""
     parts = Parts()
-    done, differing, corpora = 0, 0, 0
+    done, differing, corpora = 0, 0, first
     shown: list[str] = []
     began = time.monotonic()
     try:
@@ -51,7 +51,7 @@ def run(
         parts.close()
     return {
         "cases": done,
-        "corpora": corpora,
+        "corpora": corpora - first,
         "engines": list(engines),
         "differing": differing,
         "seconds": round(time.monotonic() - began, 1),
@@ -66,10 +66,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=ENGINES, help="only this one")
     parser.add_argument("--askers", type=int, default=ASKERS, help="cases of one corpus")
+    parser.add_argument("--first", type=int, default=0, help="go on from this corpus, from 0")
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     engines = (given.engine,) if given.engine else ENGINES
-    found = run(given.cases, given.seed, engines, given.askers)
+    found = run(given.cases, given.seed, engines, given.askers, given.first)
     print(json.dumps(found, indent=1))
     raise SystemExit(1 if found["differing"] else 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from rag_pipelines.config.limits import LimitsConfig
 from rag_pipelines_tests.benchmarks.http_load import Plan, ask_all, carried_out, requests_of
@@ -33,7 +34,7 @@ def test_a_schedule_is_kept_and_what_finds_no_connection_is_counted() -> None:
 def test_a_token_is_sent_and_figures_are_of_answers_alone() -> None:
     (request,) = requests_of(Plan("http://h:1/p", BODIES[:1], 1, 1, token="secret"))
     assert b"Authorization: Bearer secret\r\n" in request
-    report = {
+    report: dict[str, Any] = {
         "seconds": 2.0,
         "hits": 3,
         "statuses": {
@@ -42,8 +43,19 @@ def test_a_token_is_sent_and_figures_are_of_answers_alone() -> None:
         },
     }
     told = figures(report)
-    assert told == {"per_second": 3.0, "p50": 1.0, "p95": 2.0, "p99": 3.0, "hits": 0.5, "failed": 2}
+    assert told == {
+        "per_second": 3.0,
+        "p50": 1.0,
+        "p95": 2.0,
+        "p99": 3.0,
+        "hits": 0.5,
+        "refused": 2,
+        "failed": 0,
+    }
+    report["statuses"] |= {"500": {"count": 1}, "0": {"count": 3}}
+    assert figures(report)["failed"] == 4
     row = {"key": True, "rerank": False, "kept": "none", "filters": True, "clients": 1, **told, "rss_mb": 9}
     assert (
-        table([row]).splitlines()[2] == "| yes | no | none | yes | 1 | 3.0 | 1.0 | 2.0 | 3.0 | 0.5 | 2 | 9 |"
+        table([row]).splitlines()[2]
+        == "| yes | no | none | yes | 1 | 3.0 | 1.0 | 2.0 | 3.0 | 0.5 | 2 | 0 | 9 |"
     )
