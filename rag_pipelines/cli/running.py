@@ -67,7 +67,8 @@ def sync(
         print_report(report)
     if report["errors"]:
         raise typer.Exit(FAILED)
-    if report["held"] or report["refused"] is not None:
+    refused = any(state["refused"] is not None for state in (report, *report["others"].values()))
+    if report["held"] or refused:
         raise typer.Exit(HELD)
 
 

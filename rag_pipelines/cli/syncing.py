@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rag_pipelines.catalog import gates, versions
@@ -43,7 +44,7 @@ def run(names: list[str], index: str | None, quiet: bool) -> dict[str, Any]:
                 f"no source is configured; add a file to {workspace.environment.configs / 'sources'}, "
                 "for example with connector: filesystem"
             )
-        index_name = configuration.index_named(index).index
+        indexes = configuration.indexes_named(index)
         environment = workspace.environment
     from rag_pipelines.defs.run import run_sync
 
@@ -54,17 +55,18 @@ def run(names: list[str], index: str | None, quiet: bool) -> dict[str, Any]:
         with TerminalProgress() as progress:
             outcomes = run_sync(environment, configuration, wanted, progress, announce_waiting)
     with Workspace(environment, configuration) as workspace:
-        return _report(workspace, index_name, outcomes, time.monotonic() - began)
+        return _report(workspace, indexes, outcomes, time.monotonic() - began)
 
 
-def _report(workspace: Workspace, index: str, outcomes: Any, seconds: float) -> dict[str, Any]:
+def _report(workspace: Workspace, indexes: Sequence[str], outcomes: Any, seconds: float) -> dict[str, Any]:
+    """Of the first of the indexes, and what became of the others."""
     from rag_pipelines.catalog import documents as document_rows
     from rag_pipelines.pipeline.sync import sync_report
 
     report: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for outcome in outcomes:
-        part = sync_report(workspace, index, outcome.sources, outcome.run_id, seconds).as_json()
+        part = sync_report(workspace, indexes[0], outcome.sources, outcome.run_id, seconds).as_json()
         report = {**part, "sources": {**report.get("sources", {}), **part["sources"]}}
         for source in outcome.sources:
             row = document_rows.source_row(workspace.catalog, source)
@@ -77,13 +79,18 @@ def _report(workspace: Workspace, index: str, outcomes: Any, seconds: float) -> 
         for row in pending_approvals(workspace.catalog)
         if row["source"] in report["sources"]
     }
-    live = versions.pointer(workspace.catalog, index)
-    return report | {
-        "held": held,
-        "refused": _refused(workspace, index),
-        "pinned": live.pinned if live else None,
-        "errors": errors,
+    others = {
+        index: {name: part[name] for name in ("version", "published")} | _standing(workspace, index)
+        for index in indexes[1:]
+        for part in [sync_report(workspace, index, (), "", seconds).as_json()]
     }
+    return report | {**_standing(workspace, indexes[0]), "held": held, "errors": errors, "others": others}
+
+
+def _standing(workspace: Workspace, index: str) -> dict[str, Any]:
+    """What keeps the newest version of an index from readers."""
+    live = versions.pointer(workspace.catalog, index)
+    return {"refused": _refused(workspace, index), "pinned": live.pinned if live else None}
 
 
 def _refused(workspace: Workspace, index: str) -> str | None:
@@ -102,17 +109,9 @@ def print_report(report: dict[str, Any]) -> None:
         [(source, *(counts[name] for name in REPORTED)) for source, counts in report["sources"].items()],
         "",
     )
-    if report["version"] is None:
-        say(f"{report['index']}: nothing to index yet")
-    else:
-        state = _state(report)
-        say(f"{report['index']}: version {report['version']} {state} ({report['seconds']:.1f} s)")
-    if report["refused"] is not None:
-        tell(
-            f"refused by its gates: {report['refused']}; the live version stays (`rag-pipelines gate` shows every "
-            "check, `rag-pipelines publish --help` who may decide otherwise)",
-            "red",
-        )
+    _print_index(report["index"], report, f" ({report['seconds']:.1f} s)")
+    for index, state in report["others"].items():
+        _print_index(index, state, "")
     for source, count in report["held"].items():
         tell(
             f"held: {source}: {count} documents are missing from the listing, more than its limit lets go at once; "
@@ -121,6 +120,19 @@ def print_report(report: dict[str, Any]) -> None:
         )
     for source, message in report["errors"].items():
         tell(f"error: {source}: {message}", "red")
+
+
+def _print_index(index: str, state: dict[str, Any], took: str) -> None:
+    if state["version"] is None:
+        say(f"{index}: nothing to index yet")
+    else:
+        say(f"{index}: version {state['version']} {_state(state)}{took}")
+    if state["refused"] is not None:
+        tell(
+            f"{index}: refused by its gates: {state['refused']}; the live version stays (`rag-pipelines gate` shows "
+            "every check, `rag-pipelines publish --help` who may decide otherwise)",
+            "red",
+        )
 
 
 def _state(report: dict[str, Any]) -> str:

@@ -60,6 +60,15 @@ class Configuration:
             raise ConfigError(f"there is no index {wanted!r}{suggest(wanted, list(self.indexes))}")
         return self.indexes[wanted]
 
+    def indexes_named(self, name: str | None) -> tuple[str, ...]:
+        """As `index_named`, but several: each tenant's of one that keeps tenants apart, all where none is said."""
+        wanted = name or self.service.default_index
+        if wanted is not None and wanted in self.families:
+            return tuple(sorted(self.families[wanted].values()))
+        if wanted is None and len(self.indexes) > 1:
+            return tuple(self.indexes)
+        return (self.index_named(wanted).index,)
+
     def source_named(self, name: str) -> SourceConfig:
         """The source of that name. Raises ConfigError with the nearest one."""
         if name not in self.sources:
