@@ -26,7 +26,7 @@ def first(commands: Commands) -> dict[str, Any]:
 
 def test_first_sync_reports_every_count_of_every_source(first: dict[str, Any]) -> None:
     assert set(first) == {
-        "index", "version", "published", "seconds", "sources", "held", "refused", "pinned", "errors",
+        "index", "version", "published", "seconds", "sources", "held", "refused", "pinned", "errors", "others",
     }  # fmt: skip
     assert (first["index"], first["version"], first["published"], first["errors"]) == (
         "knowledge",
