@@ -483,7 +483,8 @@ def test_an_answer_is_in_the_tree_of_spans_and_its_words_are_not(
 ) -> None:
     endpoint.does(Say(f"{GOOD} Seven days move into the next year [1]."))
     answers = {"providers": [one(endpoint)], "support": {"terms_weight": 1, "threshold": 0.6}}
-    project.configure("service", {**SETTINGS, "answers": answers, "telemetry": {"traces": True}})
+    searched = {"telemetry": {"traces": True}, "cache": {"result_megabytes": 0}}
+    project.configure("service", {**SETTINGS, "answers": answers, **searched})
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         with running(project) as client:
