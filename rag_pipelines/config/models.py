@@ -277,6 +277,10 @@ class IndexConfig(Model):
             raise ValueError("retrieval.query.spelling looks words up by their terms, and sparse is null")
         return self
 
+    def holds(self, tenant: str) -> bool:
+        """Whether documents of the tenant belong into it, and its people may know of it."""
+        return self.tenant in (None, tenant)
+
     def covers(self, source: str) -> bool:
         """Whether the index reads this source."""
         return "*" in self.sources or source in self.sources

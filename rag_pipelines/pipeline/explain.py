@@ -119,7 +119,7 @@ def _absence(workspace: Workspace, config: IndexConfig, document: Row, policy: s
     unread = refused.get("parse") or refused.get("fetch")
     if not document["live"]:
         return "it is gone from its source"
-    if not config.covers(source) or config.tenant not in (None, document["tenant"]):
+    if not config.covers(source) or not config.holds(document["tenant"]):
         other = "another tenant's documents" if config.covers(source) else source
         return f"index {config.index} does not read {other}"
     if policy == OFF:

@@ -144,8 +144,8 @@ class Forecast:
 
     def _state(self, row: Row, places: Mapping[str, Row], collapsed: Mapping[str, str]) -> Row:
         """The document with its place in the index; those that lose or find a representative now are not foreseen."""
-        doc_id, tenant = row["doc_id"], self.target.config.tenant
-        there = row["live"] and tenant in (None, row["tenant"])
+        doc_id = row["doc_id"]
+        there = row["live"] and self.target.config.holds(row["tenant"])
         stands = {"live": there, "collapsed": there and collapsed.get(doc_id) == row["parsed_hash"]}
         return {**row, **planning.NO_PLACE, **places.get(doc_id, {}), **stands}
 

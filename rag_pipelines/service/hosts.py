@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rag_pipelines.config.auth import is_loopback
 from rag_pipelines.config.service import ServiceConfig
 from rag_pipelines.service.admission import PROBES
 from rag_pipelines.service.problems import problem
@@ -52,10 +52,7 @@ class Hosts:
 def is_local(host: str) -> bool:
     """Whether a `Host` names this machine: a name that somebody else lets point here would make them our origin."""
     name = _name(host)
-    try:
-        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(name) or name.endswith(".localhost")
 
 
 def _name(host: str) -> str:

@@ -11,11 +11,7 @@ from rag_pipelines.service.parts import Parts
 
 def indexes_for(parts: Parts, principal: Principal) -> list[str]:
     """Names, as configured."""
-    return [
-        name
-        for name, config in parts.configuration.indexes.items()
-        if config.tenant in (None, principal.tenant)
-    ]
+    return [name for name, config in parts.configuration.indexes.items() if config.holds(principal.tenant)]
 
 
 def index_for(parts: Parts, principal: Principal, name: str) -> str:

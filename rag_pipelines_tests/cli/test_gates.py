@@ -12,16 +12,22 @@ from rag_pipelines_tests.pipeline.test_gates import GATES, spoil, write_pages
 from rag_pipelines_tests.project import Project
 
 
-@pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Commands:
-    """Version 1 is live and version 2 was refused."""
-    project = Project(tmp_path_factory.mktemp("refused"))
+def spoilt(root: Path, index: str) -> Project:
+    """A project whose next version the gates of the index refuse, after one that they let through."""
+    project = Project(root)
     for name, text in PAGES.items():
         project.write(name, text)
     write_pages(project)
-    project.index("knowledge", gates=GATES)
+    project.index(index, gates=GATES)
     project.sync()
     spoil(project)
+    return project
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    """Version 1 is live and version 2 was refused."""
+    project = spoilt(tmp_path_factory.mktemp("refused"), "knowledge")
     project.sync()
     return Commands(project)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag_pipelines_tests.cli.conftest import PAGES, Commands
-from rag_pipelines_tests.pipeline.test_gates import GATES, spoil, write_pages
+from rag_pipelines_tests.cli.conftest import Commands
+from rag_pipelines_tests.cli.test_gates import spoilt
 from rag_pipelines_tests.project import Project
 
 
@@ -36,13 +36,7 @@ def test_a_sync_tells_of_every_tenant_s_index_and_what_holds_one_back(tmp_path: 
 
 
 def test_a_gate_that_refuses_one_index_is_told_whichever_comes_first(tmp_path: Path) -> None:
-    project = Project(tmp_path / "project")
-    for name, text in PAGES.items():
-        project.write(name, text)
-    write_pages(project)
-    project.index("second", gates=GATES)
-    project.sync()
-    spoil(project)
+    project = spoilt(tmp_path / "project", "second")
 
     done = Commands(project).run("sync", "--quiet")
     assert done.exit_code == 3, done.stderr
